@@ -1,0 +1,71 @@
+"""The trace: what a run leaves behind, as time-stamped events from every port, actor, motor and fault edge.
+
+Events are plain tuples `(t_us, kind, *fields)`, times in µs of the run's clock, in the order they happened.
+The judge reads nothing else of a run; the hash of the trace identifies it.
+
+| kind | fields | when |
+|---|---|---|
+| `origin` | – | the scenario's origin: world up and healthy; timeline times count from here |
+| `can` | id, data, sender | a frame was complete on the body CAN |
+| `skip` | delta_us | that much of idle cycles was skipped after this instant |
+| `fault` | index, mode, on (1, 0) | edge of the scenario's fault number index |
+| `intent` | index, want, via | the driver wishes something |
+| `act` | index, path | first act of an intent on a path (for the card: the tap) |
+| `session` | index, "warm" or "cold" | what the phone believed when its Bluetooth attempt of that intent began |
+| `told` | index, what, detail | what the driver was told: opened, locked, refused, unknown |
+| `sign` | digest, index, key, channel, command, epoch, counter, expires_at | a client signed a command |
+| `clock` | epoch, clock_s, asked_us | authenticated session info, asked for at asked_us, arrived |
+| `hand` | channel, digest, origin | a carrier began to send that payload to the DUT; origin genuine, replay, late, forge |
+| `answer` | channel, digest, fault | an answer to that command reached the client |
+| `attack` | index, kind, effect | what the attacker's move number index came to |
+| `tap` / `untap` | index, card | a card enters or leaves the reader's field |
+| `auth` | card | that card answered a challenge correctly |
+| `handle` | index, open (1, 0) | the driver pulled the handle; 1: the door opened |
+| `motor` | door, direction (U, L), on (1, 0) | a lock motor's drive |
+| `latch` | door, state (L, U, X) | a latch at the plant |
+| `feedback` | door, state | the plant reported that latch to the DUT |
+| `supply` | mv | supply at the DUT's pin |
+| `lost` | cause | the bench broke: port or DUT process gone |
+| `stall` | side, ms | rig or DUT host was late by that much |
+| `end` | – | the run ended as planned |
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+Field = int | str | bytes
+Event = tuple[int, str, *tuple[Field, ...]]
+
+
+@dataclass(slots=True)
+class Trace:
+    """Events of one run, and how the run was made."""
+
+    events: list[Event] = field(default_factory=list)
+    origin_us: int = 0
+    fidelity: str = "model"
+
+    def of(self, kind: str) -> Iterator[Event]:
+        """The events of one kind, in order."""
+        return (e for e in self.events if e[1] == kind)
+
+    @property
+    def end_us(self) -> int:
+        """The time of the last event."""
+        return self.events[-1][0] if self.events else 0
+
+    def text(self) -> str:
+        """One line an event; equal runs give equal text."""
+        return "".join(
+            f"{event[0]} {event[1]}"
+            + "".join(f" {f.hex() if isinstance(f, bytes) else f}" for f in event[2:])
+            + "\n"
+            for event in self.events
+        )
+
+    def hash(self) -> str:
+        """SHA-256 of `text`, in hex: equal for equal runs."""
+        return hashlib.sha256(self.text().encode()).hexdigest()
