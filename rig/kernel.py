@@ -75,7 +75,7 @@ class Kernel:
 
     __slots__ = (
         "now", "events", "edges", "notes", "_heap", "_cyclic", "_jobs", "_expiries", "_seq", "_dead",
-        "_current", "_root", "_tasks", "_outside", "_host", "_closed", "_misuse", "__weakref__",
+        "_current", "_root", "_tasks", "_early", "_outside", "_host", "_closed", "_misuse", "__weakref__",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -95,6 +95,8 @@ class Kernel:
         self._current: Task[Any] | None = None
         self._root: Task[Any] | None = None
         self._tasks: dict[Task[Any], None] = {}
+        # Spawned before the main actor, whose children they become.
+        self._early: list[Task[Any]] = []
         self._outside = False
         self._host: Host | None = None
         self._closed = False
@@ -163,7 +165,7 @@ class Kernel:
     def post(self, fn: Callable[[*Ts], object], *args: *Ts) -> None:
         """Calls `fn(*args)` inside the kernel as soon as can be: the only door from edges.
 
-        Other threads use `loop.call_soon_threadsafe(kernel.post, ...)`. Does nothing after the end of the run.
+        Other threads use `loop.call_soon_threadsafe(kernel.post, ...)`. Ignored after the end of the run.
         """
         if self._closed:
             return
@@ -176,7 +178,7 @@ class Kernel:
     # Idle work
 
     def next_work(self) -> int | None:
-        """Deadline of the earliest pending event that is not cyclic; 0: some can run now, None: there is none."""
+        """Deadline of the earliest pending event that is not cyclic; 0 if some can run now, None if none is."""
         if self._jobs or self._expiries:
             return 0
         heap = self._heap
@@ -232,6 +234,8 @@ class Kernel:
         self._tasks[task] = None
         if parent is not None:
             parent.children[task] = None
+        elif not keep:
+            self._early.append(task)
         task.waiting = entry = [self.now, 0, start, (task,)]
         self._jobs.append(entry)
         return task
@@ -364,6 +368,7 @@ class Kernel:
         for task in reversed(list(self._tasks)):
             end_now(task)
         self._tasks.clear()
+        self._early.clear()
         self._jobs.clear()
         self._expiries.clear()
         self._heap.clear()
@@ -389,13 +394,13 @@ class Kernel:
         if self._root is not None or self._closed:
             coro.close()
             raise RuntimeError("a kernel runs once; make a new one")
-        early = list(self._tasks)
         root = self.spawn(coro, name="main", keep=True)
         self._root = root
-        for task in early:
-            if task.parent is None:
+        for task in self._early:
+            if not task.done:
                 task.parent = root
                 root.children[task] = None
+        self._early.clear()
         return root
 
     def _loop(self, until_us: int) -> None:
@@ -457,6 +462,9 @@ class Kernel:
         """Why nothing more can be fired."""
         if self.next_event() is None:
             return Deadlock(self._say(f"deadlock at {self.now} us: nothing is left to do, somebody waits"))
+        return self._stuck_at(until_us, until)
+
+    def _stuck_at(self, until_us: int, until: float) -> Horizon:
         self.now = until_us
         return Horizon(self._say(f"the run is not over after {until} s"))
 

@@ -422,7 +422,7 @@ class Scope:
             return
         if kind is None:
             self.kernel.notes.append(f"{task.name} swallowed a time-out at {self.kernel.now} us")
-        elif not (isinstance(error, Cancelled) and error.scope is self):
+        elif not (isinstance(error, Timeout) or (isinstance(error, Cancelled) and error.scope is self)):
             return
         raise Timeout(f"{task.name}: {self.seconds} s are over at {self.kernel.now} us") from None
 
