@@ -9,35 +9,26 @@ from __future__ import annotations
 import gc
 import types
 import warnings
-from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from heapq import heapify, heappop, heappush
-from typing import Any, Protocol, TypeVar, TypeVarTuple
+from heapq import heappush
+from typing import Any, TypeVar, overload
 
-from rig.tasks import (
+from rig.channels import Channel, Event, Waitable
+from rig.kernel_errors import (
     ActorError,
     Cancelled,
-    Channel,
     ChannelClosed,
     Deadlock,
-    Event,
     Finished,
-    Handle,
     Horizon,
     KernelError,
     Livelock,
     Outside,
-    Scope,
-    Task,
     Timeout,
-    Waitable,
-    end_now,
-    start,
-    step,
-    throw,
-    unlink,
 )
+from rig.schedule import Handle, Schedule
+from rig.tasks import Scope, Task
 
 __all__ = [
     "ActorError", "Cancelled", "Channel", "ChannelClosed", "Deadlock", "Event", "Handle", "Horizon", "Kernel",
@@ -45,170 +36,30 @@ __all__ = [
 ]  # fmt: skip
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-LIVELOCK_EVENTS = 200_000
-"""Events in one instant after which time is held to stand still."""
-
-_FAR = 1 << 62
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 
 
-class Host(Protocol):
-    """What drives a kernel from outside its own events."""
-
-    def arrive(self, entry: list[Any]) -> None:
-        """Something was posted from outside."""
-
-    def wake(self) -> None:
-        """Look at the kernel again."""
-
-
-class Kernel:
-    """One world's clock and queue.
+class Kernel(Schedule):
+    """One world's clock and queue: callbacks (see `Schedule`) and actors.
 
     Attributes:
-        now: the deadline of the running event in µs; 0 at the start.
-        events: how many events have fired (brought up to date at every instant).
         edges: how many open edges may still post; while there are any, a pumped kernel never deadlocks.
         notes: what actors did that is forbidden but was survived; tests assert that it is empty.
     """
 
-    __slots__ = (
-        "now", "events", "edges", "notes", "_heap", "_cyclic", "_jobs", "_expiries", "_seq", "_dead",
-        "_current", "_root", "_tasks", "_early", "_outside", "_host", "_closed", "_misuse", "__weakref__",
-    )  # fmt: skip
+    __slots__ = ("edges", "notes", "_current", "_root", "_tasks", "_early", "__weakref__")
 
     def __init__(self) -> None:
-        self.now = 0
-        self.events = 0
+        super().__init__()
         self.edges = 0
         self.notes: list[str] = []
-        self._heap: list[list[Any]] = []
-        self._cyclic: list[list[Any]] = []
-        # What was set at the present instant. An entry of a heap was always set earlier, so at each instant
-        # heaps first, then jobs, is exactly "first come"; and zero delay never costs a heap operation.
-        self._jobs: deque[list[Any]] = deque()
-        # Time-outs that are due; delivered when nothing else is left at the instant, so that a value wins.
-        self._expiries: deque[Any] = deque()
-        self._seq = 0
-        self._dead = 0
         self._current: Task[Any] | None = None
         self._root: Task[Any] | None = None
         self._tasks: dict[Task[Any], None] = {}
         # Spawned before the main actor, whose children they become.
         self._early: list[Task[Any]] = []
-        self._outside = False
-        self._host: Host | None = None
-        self._closed = False
-        self._misuse: Outside | None = None
-
-    # Callbacks
-
-    def at(self, us: int, fn: Callable[[*Ts], object], *args: *Ts) -> Handle:
-        """Calls `fn(*args)` at `us`; a time that is past means now, after all that is set already."""
-        entry: list[Any]
-        if us > self.now:
-            self._seq = seq = self._seq + 1
-            entry = [us, seq, fn, args]
-            heappush(self._heap, entry)
-        else:
-            entry = [self.now, 0, fn, args]
-            self._jobs.append(entry)
-        if self._outside:
-            raise self._trespass("set a callback")
-        return entry
-
-    def after(self, us: int, fn: Callable[[*Ts], object], *args: *Ts) -> Handle:
-        """Calls `fn(*args)` `us` µs from now."""
-        entry: list[Any]
-        if us > 0:
-            self._seq = seq = self._seq + 1
-            entry = [self.now + us, seq, fn, args]
-            heappush(self._heap, entry)
-        else:
-            entry = [self.now, 0, fn, args]
-            self._jobs.append(entry)
-        if self._outside:
-            raise self._trespass("set a callback")
-        return entry
-
-    def cyclic(self, us: int, fn: Callable[[*Ts], object], *args: *Ts) -> Handle:
-        """Like `at`, for idle work: not counted by `next_work`, moved by `shift_cyclic`."""
-        entry: list[Any]
-        if us > self.now:
-            self._seq = seq = self._seq + 1
-            entry = [us, seq, fn, args]
-            heappush(self._cyclic, entry)
-        else:
-            entry = [self.now, 0, fn, args]
-            self._jobs.append(entry)
-        if self._outside:
-            raise self._trespass("set a callback")
-        return entry
-
-    def cancel(self, handle: Handle) -> None:
-        """Makes a pending callback not happen; does nothing if it has happened or is cancelled."""
-        if handle[2] is not None:
-            self._drop(handle)
-
-    def _drop(self, entry: list[Any]) -> None:
-        entry[2] = None
-        entry[3] = ()
-        self._dead = dead = self._dead + 1
-        # Cancelled entries stay until they come up; long time-outs of short waits must not pile up.
-        if dead > 512 and dead > len(self._heap) >> 1:
-            self._dead = 0
-            for heap in (self._heap, self._cyclic):
-                heap[:] = [one for one in heap if one[2] is not None]
-                heapify(heap)
-
-    def post(self, fn: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Calls `fn(*args)` inside the kernel as soon as can be: the only door from edges.
-
-        Other threads use `loop.call_soon_threadsafe(kernel.post, ...)`. Ignored after the end of the run.
-        """
-        if self._closed:
-            return
-        entry: list[Any] = [self.now, 0, fn, args]
-        if self._outside and self._host is not None:
-            self._host.arrive(entry)
-        else:
-            self._jobs.append(entry)
-
-    # Idle work
-
-    def next_work(self) -> int | None:
-        """Deadline of the earliest pending event that is not cyclic; 0 if some can run now, None if none is."""
-        if self._jobs or self._expiries:
-            return 0
-        heap = self._heap
-        while heap:
-            entry = heap[0]
-            if entry[2] is not None:
-                return int(entry[0])
-            heappop(heap)
-        return None
-
-    def next_event(self) -> int | None:
-        """Deadline of the earliest pending event of all; 0 if some can run now, None if there is none."""
-        work = self.next_work()
-        cyclic = self._cyclic
-        while cyclic and cyclic[0][2] is None:
-            heappop(cyclic)
-        if not cyclic:
-            return work
-        due = int(cyclic[0][0])
-        return due if work is None or due < work else work
-
-    def shift_cyclic(self, delta_us: int) -> None:
-        """Moves every pending cyclic event later by whole hyper-periods, as if its cycles had run.
-
-        Had they run, each would have been set again after everything that is pending now; so among equal
-        deadlines they come after it, and keep their order among each other.
-        """
-        for entry in sorted(self._cyclic, key=_sequence):
-            entry[0] += delta_us
-            self._seq = entry[1] = self._seq + 1
 
     # Actors
 
@@ -233,10 +84,10 @@ class Kernel:
         task = Task(self, coro, name, parent)
         self._tasks[task] = None
         if parent is not None:
-            parent.children[task] = None
+            parent._children[task] = None
         elif not keep:
             self._early.append(task)
-        task.waiting = entry = [self.now, 0, start, (task,)]
+        task._waiting = entry = [self.now, 0, task._start, ()]
         self._jobs.append(entry)
         return task
 
@@ -250,12 +101,12 @@ class Kernel:
         us = int(seconds * 1e6 + 0.5)
         if us > 0:
             self._seq = seq = self._seq + 1
-            task.waiting = entry = [now + us, seq, step, (task, None)]
-            task.since = now
+            task._waiting = entry = [now + us, seq, task._step, (None,)]
+            task._since = now
             heappush(self._heap, entry)
         else:
-            task.waiting = entry = [now, 0, step, (task, None)]
-            task.since = now
+            task._waiting = entry = [now, 0, task._step, (None,)]
+            task._since = now
             self._jobs.append(entry)
         yield self
 
@@ -265,6 +116,24 @@ class Kernel:
         It bounds the awaits of its own task, not of children; nested, the outermost that has expired wins.
         """
         return Scope(self, seconds)
+
+    @overload
+    def first_of(self, a: Waitable[A], /, *, timeout: float | None = None) -> Awaitable[tuple[int, A]]: ...
+
+    @overload
+    def first_of(
+        self, a: Waitable[A], b: Waitable[B], /, *, timeout: float | None = None
+    ) -> Awaitable[tuple[int, A | B]]: ...
+
+    @overload
+    def first_of(
+        self, a: Waitable[A], b: Waitable[B], c: Waitable[C], /, *, timeout: float | None = None
+    ) -> Awaitable[tuple[int, A | B | C]]: ...
+
+    @overload
+    def first_of(
+        self, *objects: Waitable[Any], timeout: float | None = None
+    ) -> Awaitable[tuple[int, object]]: ...
 
     @types.coroutine
     def first_of(
@@ -292,8 +161,8 @@ class Kernel:
         for one in objects:
             if task not in one._waiters:
                 one._waiters.append(task)
-        task.waiting = objects
-        task.since = self.now
+        task._waiting = objects
+        task._since = self.now
         if timeout is not None:
             self._arm(task, timeout)
         won: tuple[int, Any] = yield self
@@ -304,7 +173,7 @@ class Kernel:
         now = self.now
         us = int(seconds * 1e6 + 0.5)
         self._seq = seq = self._seq + 1
-        task.timer = entry = [now + us, seq, self._expiries.append, ((task, seq),)]
+        task._timer = entry = [now + us, seq, self._expiries.append, ((task, seq),)]
         if us > 0:
             heappush(self._heap, entry)
         else:
@@ -314,23 +183,20 @@ class Kernel:
         """Delivers one due time-out, unless what it bounds is over."""
         if type(item) is tuple:
             task, seq = item
-            if task.timer is None or task.timer[1] != seq:
+            if task._timer is None or task._timer[1] != seq:
                 return
-        elif item.active and not item.delivered:
-            task = item.task
+        elif item._active and not item.expired:
+            task = item._task
         else:
             return
-        if task.coro is None or task.waiting is None:
+        if task._coro is None or task._waiting is None:
             return
-        for scope in task.scopes:
-            if scope.deadline_us <= self.now and not scope.delivered:
-                scope.delivered = True
-                unlink(task)
-                throw(task, Cancelled(scope))
+        for scope in task._scopes:
+            if scope.deadline_us <= self.now and not scope.expired:
+                scope.expired = True
+                task._expire(Cancelled(scope))
                 return
-        waited = task._state()
-        unlink(task)
-        throw(task, Timeout(f"{task.name} {waited}, in vain"))
+        task._expire(Timeout(f"{task.name} {task._state()}, in vain"))
 
     # Running
 
@@ -366,7 +232,7 @@ class Kernel:
         self._closed = True
         self._outside = False
         for task in reversed(list(self._tasks)):
-            end_now(task)
+            task._end_now()
         self._tasks.clear()
         self._early.clear()
         self._jobs.clear()
@@ -398,65 +264,10 @@ class Kernel:
         self._root = root
         for task in self._early:
             if not task.done:
-                task.parent = root
-                root.children[task] = None
+                task._parent = root
+                root._children[task] = None
         self._early.clear()
         return root
-
-    def _loop(self, until_us: int) -> None:
-        """Fires everything up to `until_us`; returns when nothing is left before it."""
-        heap, cyclic, jobs, expiries = self._heap, self._cyclic, self._jobs, self._expiries
-        pop, pop_job = heappop, jobs.popleft
-        count = self.events
-        limit = count + LIVELOCK_EVENTS
-        fn: Any = None
-        try:
-            while True:
-                while jobs:
-                    _, _, fn, args = pop_job()
-                    if fn is not None:
-                        count += 1
-                        if count > limit:
-                            raise Livelock(self._say(f"more than {LIVELOCK_EVENTS} events at {self.now} us"))
-                        fn(*args)
-                if expiries:
-                    fn = self._expire
-                    fn(expiries.popleft())
-                    continue
-                if cyclic and (not heap or cyclic[0] < heap[0]):
-                    source = cyclic
-                elif heap:
-                    source = heap
-                else:
-                    return
-                now, _, fn, args = source[0]
-                if fn is None:
-                    pop(source)
-                    continue
-                if now > until_us:
-                    return
-                self.now = now
-                self.events = count
-                limit = count + LIVELOCK_EVENTS
-                while True:
-                    pop(source)
-                    if fn is not None:
-                        count += 1
-                        fn(*args)
-                    if heap and heap[0][0] == now:
-                        source = cyclic if cyclic and cyclic[0] < heap[0] else heap
-                    elif cyclic and cyclic[0][0] == now:
-                        source = cyclic
-                    else:
-                        break
-                    _, _, fn, args = source[0]
-        except KernelError:
-            raise
-        except Exception as error:
-            name = getattr(fn, "__qualname__", repr(fn))
-            raise ActorError(name, self.now, error) from error
-        finally:
-            self.events = count
 
     def _stuck(self, until_us: int, until: float) -> KernelError:
         """Why nothing more can be fired."""
@@ -474,17 +285,6 @@ class Kernel:
 
     def _nobody(self, what: str) -> RuntimeError:
         return RuntimeError(f"cannot {what}: no actor of this kernel is running; only actors wait, spawn one")
-
-    def _trespass(self, what: str) -> Outside:
-        """Notes the misuse, so that the run fails even if the caller's loop only logs it."""
-        self._misuse = Outside(f"cannot {what} from outside the kernel while it is driven; use kernel.post")
-        if self._host is not None:
-            self._host.wake()
-        return self._misuse
-
-
-def _sequence(entry: list[Any]) -> int:
-    return int(entry[1])
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from heapq import heappush
 from typing import Any, TypeVar
 
-from rig.kernel import ActorError, Finished, Kernel, Outside
+from rig.kernel import Kernel
+from rig.kernel_errors import ActorError, Finished, Outside
 
 T = TypeVar("T")
 
@@ -196,7 +197,7 @@ class Pump:
 
 
 class _Alarm:
-    """A loop's exception handler that fails the pumped runs: an adapter that died must not look like silence."""
+    """A loop's exception handler that fails the pumped runs: a dead adapter must not look like silence."""
 
     def __init__(self, before: Any) -> None:
         self.before = before
