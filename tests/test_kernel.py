@@ -271,7 +271,9 @@ def test_horizon_bounds_the_time_and_prints_the_same_report() -> None:
     again()
     with pytest.raises(Horizon) as caught:
         kernel.run(main(), until=10)
-    assert str(caught.value).startswith("the run is not over after 10 s\n  main: waits for uart until 50000000 us")
+    assert str(caught.value).startswith(
+        "the run is not over after 10 s\n  main: waits for uart until 50000000 us"
+    )
     assert kernel.now == 10_000_000
 
 

@@ -491,7 +491,9 @@ def test_the_end_of_a_parent_cancels_its_children_and_waits_for_them(kernel: Ker
     ]
 
 
-def test_main_ends_after_its_children_also_those_spawned_by_callbacks_and_before_the_run(kernel: Kernel) -> None:
+def test_main_ends_after_its_children_also_those_spawned_by_callbacks_and_before_the_run(
+    kernel: Kernel,
+) -> None:
     log: list[tuple[int, str]] = []
 
     async def child(name: str, clean_up_s: float) -> None:
