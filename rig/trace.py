@@ -69,3 +69,24 @@ class Trace:
     def hash(self) -> str:
         """SHA-256 of `text`, in hex: equal for equal runs."""
         return hashlib.sha256(self.text().encode()).hexdigest()
+
+
+def number(event: Event, place: int) -> int:
+    """The whole number at a place of an event (0: its time)."""
+    value = event[place]
+    assert isinstance(value, int), f"{event[1]} has no number at {place}"
+    return value
+
+
+def word(event: Event, place: int) -> str:
+    """The text at a place of an event."""
+    value = event[place]
+    assert isinstance(value, str), f"{event[1]} has no text at {place}"
+    return value
+
+
+def octets(event: Event, place: int) -> bytes:
+    """The bytes at a place of an event."""
+    value = event[place]
+    assert isinstance(value, bytes), f"{event[1]} has no bytes at {place}"
+    return value

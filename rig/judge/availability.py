@@ -1,0 +1,207 @@
+"""Availability: AVL-1 to AVL-5, AVL-8 and AVL-13, each attempt on each path against its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rig.judge.facts import FAR_US, Facts, Wish
+from rig.judge.oracle import CLOCK_EDGE_US, READY_US, Oracle
+from rig.judge.verdicts import Cell, Outcome, Verdict, within
+
+LADDER_US = 30_000_000
+PHONE_US = 10_000_000
+WARM_US = 3_000_000
+COLD_US = 5_000_000
+CARD_US = 1_000_000
+HANDLE_US = 10_500_000
+SLOWER_US = 200_000
+"""AVL-5: what a foreign failure may add."""
+TAP_AGE_US = 10_000_000
+"""A tap locks only if the last unlock is older than this (vehicle.md section 3)."""
+ECU_READY_EARLIEST_US = 0
+AFTER_POWER_US = 30_000_000
+"""AVL-8 looks at attempts up to this long after the supply is back."""
+
+Baseline = Callable[[str, str, bool], int]
+"""The largest healthy latency in µs of (path, want, warm) over 8 phases of the reader poll."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of one intent on one path."""
+
+    wish: Wish
+    path: str
+    at_us: int
+    limit_us: int
+    warm: bool
+
+    @property
+    def deadline_us(self) -> int:
+        """When the door must be as wanted."""
+        return self.at_us + self.limit_us
+
+
+class Availability:
+    """Judges whether who may get in got in, in time."""
+
+    def __init__(
+        self, facts: Facts, oracle: Oracle, u_us: int, opened_us: int, baseline: Baseline | None
+    ) -> None:
+        self._f = facts
+        self._o = oracle
+        self._u = u_us
+        self._opened_us = opened_us
+        self._baseline = baseline
+        self.cells: list[Cell] = []
+
+    def verdicts(self) -> list[Verdict]:
+        """All verdicts, several per requirement where there were several attempts."""
+        out: list[Verdict] = []
+        for wish in self._f.wishes:
+            if wish.intent.want == "unlock" and wish.intent.via == "ladder":
+                self._ladder(wish, out)
+            for attempt in self._attempts(wish):
+                self._attempt(attempt, out)
+        return out
+
+    # -- when the wish came true -------------------------------------------------------------------
+
+    def achieved(self, wish: Wish, from_us: int) -> int | None:
+        """The first instant from which the doors were as wanted, and stayed so as long as they should."""
+        if wish.intent.want == "lock":
+            return self._f.first_in("lock", from_us)
+        best = wish.handle_open_us
+        for span in self._f.unlocked:
+            start = max(span.start_us, from_us)
+            if span.end_us <= start:
+                continue
+            if span.end_us - start >= self._opened_us or self._locked_on_request(span.end_us):
+                return start if best is None else min(start, best)
+        return best
+
+    def _locked_on_request(self, at_us: int) -> bool:
+        """Whether somebody entitled asked to lock shortly before."""
+        return any(
+            s.command == "lock" and s.at_us <= at_us <= s.at_us + PHONE_US for s in self._f.signed.values()
+        ) or any(
+            w.intent.want == "lock" and any(p == "card" and at_us - 1_500_000 <= t <= at_us for p, t in w.acts)
+            for w in self._f.wishes
+        )
+
+    # -- attempts ----------------------------------------------------------------------------------
+
+    def _attempts(self, wish: Wish) -> list[Attempt]:
+        out: list[Attempt] = []
+        tapped = False
+        for path, at_us in wish.acts:
+            if path == "bluetooth":
+                last_clock = max((t for t, *_ in self._f.clocks if t <= at_us), default=0)
+                warm = wish.warm and not self._o.reset_between(last_clock, at_us)
+                out.append(Attempt(wish, path, at_us, WARM_US if warm else COLD_US, warm))
+            elif path == "cloud":
+                known_off = wish.intent.via == "cloud" or self._o.radio_known_off(
+                    wish.at_us, wish.at_us + PHONE_US
+                )
+                if known_off:
+                    out.append(Attempt(wish, path, at_us, PHONE_US - (at_us - wish.at_us), False))
+            elif not tapped:
+                out.append(Attempt(wish, path, at_us, CARD_US, False))
+                tapped = True
+        return out
+
+    def _asked(self, a: Attempt) -> bool:
+        """Whether the attempt asked something of the DUT that it must do."""
+        facts = self._f
+        if not self._o.undisturbed(a.wish.index, a.at_us, a.deadline_us):
+            return False
+        if a.wish.intent.want == "lock" and a.path == "card":
+            unlocked = [s for s in facts.unlocked if s.start_us <= a.at_us < s.end_us]
+            if not unlocked:
+                return False
+            ready = max((t for t, mv in facts.supplies if mv >= 9300 and t <= a.at_us), default=0) + READY_US
+            freshest = max(
+                [unlocked[0].start_us, ready]
+                + [h.at_us for h in facts.hands if h.at_us <= a.at_us]
+                + [t for t in facts.auths if t <= a.at_us]
+            )
+            if a.at_us - freshest < TAP_AGE_US + CLOCK_EDGE_US:
+                return False
+        if a.wish.intent.want == "unlock" and a.path == "card":
+            # With all doors unlocked a tap may lock: the driver would not tap then.
+            if any(s.start_us <= a.at_us < s.end_us for s in facts.unlocked):
+                return False
+        return True
+
+    def _attempt(self, a: Attempt, out: list[Verdict]) -> None:
+        requirement = {"bluetooth": "AVL-2", "cloud": "AVL-3", "card": "AVL-4"}[a.path]
+        if a.wish.intent.want == "lock":
+            requirement = "AVL-13"
+        returned = self._o.power_returned(a.at_us)
+        after_power = (
+            returned is not None
+            and returned + READY_US <= a.at_us <= returned + AFTER_POWER_US
+            and self._o.viable(a.path, a.at_us, a.deadline_us, power_recovery_us=READY_US)
+        )
+        viable = self._o.viable(a.path, a.at_us, a.deadline_us)
+        if not (viable or after_power) or not self._asked(a):
+            return
+        done = self.achieved(a.wish, a.at_us)
+        what = f"{a.path} {a.wish.intent.want} of intent {a.wish.index}"
+        for name, due in ((requirement, viable), ("AVL-8", after_power)):
+            if not due:
+                continue
+            if done is None or done == FAR_US:
+                if not self._f.ended and self._f.end_us < a.deadline_us:
+                    out.append(Verdict(name, Outcome.INCONCLUSIVE, f"{what}: the run ended before the limit"))
+                else:
+                    out.append(
+                        Verdict(name, Outcome.FAIL, f"{what}: never, limit {a.limit_us / 1e6:.3f} s",
+                                None, a.limit_us, a.at_us)
+                    )  # fmt: skip
+                continue
+            verdict = within(name, done - a.at_us, a.limit_us, self._u, a.at_us, what)
+            out.append(verdict)
+            if verdict.outcome.good:
+                self.cells += [Cell(*c) for c in self._o.cells_after(a.path, a.at_us)]
+                if viable:
+                    self.cells += [Cell(*c) for c in self._o.cells_while(a.path, a.at_us, done)]
+        if viable and done is not None:
+            self._independence(a, done, out)
+
+    def _independence(self, a: Attempt, done: int, out: list[Verdict]) -> None:
+        """AVL-5: what failed elsewhere did not slow this path down."""
+        foreign = self._o.foreign(a.path, a.at_us, done)
+        if not foreign or self._baseline is None or done <= a.at_us:
+            return
+        if a.wish.handle_open_us is not None and done == a.wish.handle_open_us:
+            return
+        if not self._o.undisturbed(a.wish.index, a.at_us - 200_000, done):
+            return
+        limit = self._baseline(a.path, a.wish.intent.want, a.warm) + SLOWER_US
+        names = ", ".join(sorted({s.mode.name for s in foreign}))
+        out.append(
+            within("AVL-5", done - a.at_us, limit, self._u, a.at_us,
+                   f"{a.path} {a.wish.intent.want} during {names}")
+        )  # fmt: skip
+
+    def _ladder(self, wish: Wish, out: list[Verdict]) -> None:
+        """AVL-1: with phone and card, the driver is in within 30 s whatever fails between phone and car."""
+        if not self._f.scenario.carry.card:
+            return
+        start = wish.at_us
+        taps = start + HANDLE_US
+        if not self._o.viable("card", taps, start + LADDER_US, power_recovery_us=READY_US + 500_000):
+            return
+        if not self._o.undisturbed(wish.index, start, start + LADDER_US):
+            return
+        done = self.achieved(wish, start)
+        if done is None:
+            if not self._f.ended and self._f.end_us < start + LADDER_US:
+                out.append(Verdict("AVL-1", Outcome.INCONCLUSIVE, "the run ended before the limit"))
+            else:
+                out.append(Verdict("AVL-1", Outcome.FAIL, f"intent {wish.index}: the driver never got in",
+                                   None, LADDER_US, start))  # fmt: skip
+            return
+        out.append(within("AVL-1", done - start, LADDER_US, self._u, start, f"intent {wish.index}: in"))

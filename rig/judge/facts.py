@@ -1,0 +1,276 @@
+"""Facts: one pass over a trace, sorted for the judge's questions.
+
+Takes the trace as it is; decides nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+from rig.scenario import Intent, Scenario
+from rig.trace import Event, Trace, number, octets, word
+
+LOCK_STATUS = 0x1A0
+DOORS = ("FL", "FR", "RL", "RR")
+FAR_US = 1 << 62
+PULSE_GROUP_US = 450_000
+"""Pulses of one movement: at most 3, 200 ms apart (vehicle.md section 5); a longer gap begins another movement."""
+
+
+@dataclass(slots=True)
+class Signed:
+    """A command that a client with an enrolled key signed."""
+
+    at_us: int
+    digest: str
+    index: int
+    key: str
+    channel: str
+    command: str
+    epoch: bytes
+    counter: int
+    expires_at: int
+
+
+@dataclass(slots=True)
+class Hand:
+    """A payload that a carrier began to send to the DUT."""
+
+    at_us: int
+    channel: str
+    digest: str
+    origin: str
+
+
+@dataclass(slots=True)
+class Movement:
+    """Motor pulses in one direction that belong together; `start_us` is the first one's start."""
+
+    start_us: int
+    direction: str
+    doors: set[str] = field(default_factory=set)
+    pulses: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Wish:
+    """What became of one intent."""
+
+    index: int
+    intent: Intent
+    at_us: int
+    acts: list[tuple[str, int]] = field(default_factory=list)
+    warm: bool = False
+    told: tuple[int, str, str] | None = None
+    handle_open_us: int | None = None
+    last_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Between two instants all latches were in one state."""
+
+    start_us: int
+    end_us: int
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything the judge asks of a run."""
+
+    scenario: Scenario
+    origin_us: int
+    end_us: int
+    ended: bool
+    wishes: list[Wish]
+    signed: dict[str, Signed]
+    hands: list[Hand]
+    answers: list[tuple[int, str, str, int]]
+    auths: list[int]
+    clocks: list[tuple[int, bytes, int, int]]
+    movements: list[Movement]
+    latches: dict[str, list[tuple[int, str]]]
+    supplies: list[tuple[int, int]]
+    frames: list[Event]
+    lost: str
+    stalls: list[tuple[int, str, int]]
+    unlocked: list[Span]
+    locked: list[Span]
+
+    def latch_at(self, door: str, at_us: int) -> str:
+        """A latch's state at an instant."""
+        changes = self.latches[door]
+        place = bisect_right(changes, at_us, key=lambda c: c[0])
+        return changes[place - 1][1] if place else changes[0][1]
+
+    def supply_at(self, at_us: int) -> int:
+        """Supply in mV at an instant."""
+        place = bisect_right(self.supplies, at_us, key=lambda c: c[0])
+        return self.supplies[place - 1][1] if place else 0
+
+    def spans(self, want: str) -> list[Span]:
+        """When all latches were as a wish wants them."""
+        return self.unlocked if want == "unlock" else self.locked
+
+    def first_in(self, want: str, from_us: int) -> int | None:
+        """The first instant from `from_us` on when all latches were as wanted."""
+        for span in self.spans(want):
+            if span.end_us > from_us:
+                return max(span.start_us, from_us)
+        return None
+
+
+def collect(scenario: Scenario, trace: Trace) -> Facts:
+    """Reads a trace once."""
+    origin = trace.origin_us
+    facts = Facts(
+        scenario, origin, trace.end_us, False,
+        [Wish(i, intent, origin + intent.at_us) for i, intent in enumerate(scenario.intents)],
+        {}, [], [], [], [], [], {door: [] for door in DOORS}, [], [], "", [], [], [],
+    )  # fmt: skip
+    wishes = facts.wishes
+    frames = facts.frames
+    motors: list[Event] = []
+    for event in trace.events:
+        kind = event[1]
+        if kind == "can":
+            if number(event, 2) == LOCK_STATUS:
+                frames.append(event)
+        elif kind == "skip":
+            frames.append(event)
+        elif kind in _TAKERS:
+            _TAKERS[kind](facts, event)
+        elif kind == "motor":
+            motors.append(event)
+        elif kind in ("tap", "untap"):
+            wishes[number(event, 2)].last_us = event[0]
+    facts.movements = _movements(motors)
+    _state_spans(facts)
+    return facts
+
+
+def _intent(facts: Facts, e: Event) -> None:
+    wish = facts.wishes[number(e, 2)]
+    wish.at_us = wish.last_us = e[0]
+
+
+def _act(facts: Facts, e: Event) -> None:
+    wish = facts.wishes[number(e, 2)]
+    wish.acts.append((word(e, 3), e[0]))
+    wish.last_us = e[0]
+
+
+def _session(facts: Facts, e: Event) -> None:
+    if number(e, 2) >= 0:
+        facts.wishes[number(e, 2)].warm = word(e, 3) == "warm"
+
+
+def _told(facts: Facts, e: Event) -> None:
+    wish = facts.wishes[number(e, 2)]
+    wish.told = (e[0], word(e, 3), word(e, 4))
+    wish.last_us = e[0]
+
+
+def _handle(facts: Facts, e: Event) -> None:
+    wish = facts.wishes[number(e, 2)]
+    if number(e, 3) and wish.handle_open_us is None:
+        wish.handle_open_us = e[0]
+    wish.last_us = e[0]
+
+
+def _sign(facts: Facts, e: Event) -> None:
+    digest = word(e, 2)
+    facts.signed[digest] = Signed(
+        e[0], digest, number(e, 3), word(e, 4), word(e, 5), word(e, 6), octets(e, 7), number(e, 8), number(e, 9)
+    )
+
+
+def _hand(facts: Facts, e: Event) -> None:
+    facts.hands.append(Hand(e[0], word(e, 2), word(e, 3), word(e, 4)))
+
+
+def _answer(facts: Facts, e: Event) -> None:
+    facts.answers.append((e[0], word(e, 2), word(e, 3), number(e, 4)))
+
+
+def _auth(facts: Facts, e: Event) -> None:
+    facts.auths.append(e[0])
+
+
+def _clock(facts: Facts, e: Event) -> None:
+    facts.clocks.append((e[0], octets(e, 2), number(e, 3), number(e, 4)))
+
+
+def _latch(facts: Facts, e: Event) -> None:
+    facts.latches[word(e, 2)].append((e[0], word(e, 3)))
+
+
+def _supply(facts: Facts, e: Event) -> None:
+    facts.supplies.append((e[0], number(e, 2)))
+
+
+def _lost(facts: Facts, e: Event) -> None:
+    facts.lost = facts.lost or word(e, 2)
+
+
+def _stall(facts: Facts, e: Event) -> None:
+    facts.stalls.append((e[0], word(e, 2), number(e, 3)))
+
+
+def _end(facts: Facts, _e: Event) -> None:
+    facts.ended = True
+
+
+_TAKERS = {
+    "intent": _intent, "act": _act, "session": _session, "told": _told, "handle": _handle, "sign": _sign,
+    "hand": _hand, "answer": _answer, "auth": _auth, "clock": _clock, "latch": _latch, "supply": _supply,
+    "lost": _lost, "stall": _stall, "end": _end,
+}  # fmt: skip
+
+
+def _movements(motors: list[Event]) -> list[Movement]:
+    """Groups motor drives into movements, by direction and gaps."""
+    out: list[Movement] = []
+    latest: dict[str, tuple[Movement, int]] = {}
+    for event in motors:
+        if not number(event, 4):
+            continue
+        at_us, door, direction = event[0], word(event, 2), word(event, 3)
+        known = latest.get(direction)
+        if known is None or at_us - known[1] > PULSE_GROUP_US:
+            movement = Movement(at_us, direction)
+            out.append(movement)
+        else:
+            movement = known[0]
+        latest[direction] = (movement, at_us)
+        movement.doors.add(door)
+        movement.pulses.append((at_us, door))
+    return out
+
+
+def _state_spans(facts: Facts) -> None:
+    """When all doors were unlocked, and when all were locked."""
+    first = "L" if facts.scenario.doors == "locked" else "U"
+    state = dict.fromkeys(DOORS, first)
+    changes = sorted((at, door, s) for door, list_ in facts.latches.items() for at, s in list_)
+    for door in DOORS:
+        facts.latches[door].insert(0, (0, first))
+    since = {"U": 0 if first == "U" else None, "L": 0 if first == "L" else None}
+    out: dict[str, list[Span]] = {"U": [], "L": []}
+    for at, door, new in changes:
+        state[door] = new
+        for which in ("U", "L"):
+            holds = all(s == which for s in state.values())
+            began = since[which]
+            if holds and began is None:
+                since[which] = at
+            elif not holds and began is not None:
+                if at > began:
+                    out[which].append(Span(began, at))
+                since[which] = None
+    for which in ("U", "L"):
+        began = since[which]
+        if began is not None:
+            out[which].append(Span(began, FAR_US))
+    facts.unlocked, facts.locked = out["U"], out["L"]

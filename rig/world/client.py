@@ -1,0 +1,178 @@
+"""The client's side of the vehicle-command protocol: one key, its session, its commands and their answers.
+
+Sans-I/O. Shares the encoders with the emulated ECU, which is why those are tested against published vectors.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rig.protocol import vcp
+from rig.world.digest import digest
+
+if TYPE_CHECKING:
+    from rig.world.world import World
+
+UNSETTLED = frozenset(int(f) for f in vcp.UNSETTLED)
+"""Answers that may belong to a copy of the command; the client goes on waiting and tries again."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What the client knows of the vehicle's clock, epoch and counter."""
+
+    vehicle_public: bytes
+    epoch: bytes
+    clock_s: int
+    received_us: int
+
+    def clock_at(self, now_us: int) -> float:
+        """The vehicle's clock now, in seconds; never ahead of the vehicle's own."""
+        return self.clock_s + (now_us - self.received_us) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A handshake under way."""
+
+    message: bytes
+    uuid: bytes
+    asked_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A command that was signed, and what is needed to recognise and open its answer."""
+
+    message: bytes
+    digest: str
+    routing: bytes
+    uuid: bytes
+    shared: bytes
+    request_hash: bytes
+    channel: str
+    action: int
+    epoch: bytes
+    counter: int
+    expires_at: int
+    signed_us: int
+
+    def log(self, world: World, index: int, key: str) -> None:
+        """Writes the signing into the trace."""
+        command = "unlock" if self.action == vcp.UNLOCK else "lock"
+        world.log(
+            "sign", self.digest, index, key, self.channel, command, self.epoch, self.counter, self.expires_at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the vehicle answered: its fault (0: executed), and whether fresh session info came with it."""
+
+    fault: int
+    resynchronised: bool
+
+
+class Client:
+    """One key and its session with one vehicle."""
+
+    def __init__(self, identity: vcp.Identity, vin: str, rng: random.Random) -> None:
+        self.identity = identity
+        self._vin = vin
+        self._rng = rng
+        self.session: Session | None = None
+        self._counters: dict[bytes, int] = {}
+        self._requests: list[Request] = []
+        self._used: dict[bytes, set[int]] = {}
+
+    def handshake(self, now_us: int) -> Request:
+        """A request for session info."""
+        request = Request(b"", self._rng.randbytes(16), now_us)
+        message = vcp.build_handshake(self.identity, self._rng.randbytes(16), request.uuid)
+        request = Request(message, request.uuid, now_us)
+        self._requests = [*self._requests[-3:], request]
+        return request
+
+    def take_session_info(self, message: vcp.RoutableMessage, now_us: int) -> bool:
+        """Takes authentic session info that answers one of the last handshakes."""
+        if message.WhichOneof("payload") != "session_info":
+            return False
+        return any(self._take(message, request.uuid, now_us) for request in self._requests)
+
+    def _take(self, message: vcp.RoutableMessage, challenge: bytes, now_us: int) -> bool:
+        known = self.session.vehicle_public if self.session is not None else None
+        try:
+            info = vcp.read_session_info(self.identity, self._vin, challenge, message, known)
+        except vcp.VcpError:
+            return False
+        if info is None or info.status != vcp.STATUS_OK:
+            return False
+        old = self.session
+        if old is not None and old.epoch == info.epoch and info.clock_s < old.clock_s:
+            return False
+        # The counter is never lowered within an epoch (page, "Recovering from synchronization errors").
+        self._counters[info.epoch] = max(self._counters.get(info.epoch, 0), info.counter)
+        self.session = Session(info.public, info.epoch, info.clock_s, now_us)
+        return True
+
+    def command(self, action: int, channel: str, expires_at: int, now_us: int = 0) -> Sent:
+        """Signs a command with the next counter."""
+        session = self.session
+        assert session is not None, "no command without a session"
+        counter = self._counters.get(session.epoch, 0) + 1
+        self._counters[session.epoch] = counter
+        routing, uuid, nonce = self._rng.randbytes(16), self._rng.randbytes(16), self._rng.randbytes(12)
+        expires = max(0, expires_at)
+        built = vcp.build_command(
+            identity=self.identity,
+            vehicle_public=session.vehicle_public,
+            vin=self._vin,
+            channel=channel,
+            action=action,
+            epoch=session.epoch,
+            counter=counter,
+            expires_at=expires,
+            routing=routing,
+            uuid=uuid,
+            nonce=nonce,
+        )
+        return Sent(
+            built.message, digest(built.message), routing, uuid, built.shared, built.request_hash, channel, action,
+            session.epoch, counter, expires, now_us,
+        )  # fmt: skip
+
+    def read(self, message: vcp.RoutableMessage, sent: Sent, now_us: int) -> Answer | None:
+        """What an answer to a command says; None if it says nothing that may be trusted.
+
+        Success counts only if it is sealed: a plain empty answer can be made by any carrier. A plain fault is
+        taken as said, since some cannot be sealed.
+        """
+        resynchronised = self._take(message, sent.uuid, now_us)
+        try:
+            answer = vcp.read_response(sent.shared, self._vin, sent.request_hash, message)
+        except vcp.VcpError:
+            return None
+        if answer.fault:
+            return Answer(answer.fault, resynchronised)
+        if not answer.sealed or answer.payload is None:
+            return None
+        used = self._used.setdefault(sent.request_hash, set())
+        if answer.counter in used:
+            return None
+        used.add(answer.counter)
+        if answer.payload != vcp.EXECUTED:
+            return self._application(answer.payload)
+        return Answer(0, resynchronised)
+
+    def _application(self, payload: bytes) -> Answer | None:
+        """An answer with content: an error of the application, or one to go on waiting after."""
+        try:
+            message = vcp.parse_from_vcsec(payload)
+        except vcp.VcpError:
+            return None
+        if message.WhichOneof("sub_message") == "nominalError":
+            return Answer(int(vcp.Fault.INTERNAL), False)
+        return None
+

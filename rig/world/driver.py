@@ -1,0 +1,89 @@
+"""The driver: wishes, and the ladder of ways in: phone, then the door handle, then the card.
+
+Sees only what a driver sees: what the phone says, and whether the door opens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rig.scenario import Intent
+
+if TYPE_CHECKING:
+    from rig.world.world import World
+
+PHONE_WINDOW_US = 10_000_000
+"""The phone tries until this long after the wish (requirements: the ladder)."""
+HANDLE_US = 10_500_000
+"""When the driver stops waiting, pulls the handle and takes the card."""
+LADDER_US = 30_000_000
+"""When the driver has given up."""
+TAP_US = 1_500_000
+"""How long a card rests on the reader before the driver takes it away again."""
+BETWEEN_TAPS_US = 1_000_000
+"""How long until it comes back; the reader wants 500 ms without a card."""
+CARD_WINDOW_US = 6_000_000
+"""How long a driver with nothing but a card tries."""
+GLANCE_US = 50_000
+"""How often the driver looks whether the lock has moved while the card rests."""
+
+
+class Driver:
+    """Carries out the scenario's intents."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._with_card = 0
+
+    async def pursue(self, index: int, intent: Intent) -> None:
+        """One intent, from the wish to success or giving up."""
+        world = self._world
+        started = world.kernel.now
+        world.log("intent", index, intent.want, intent.via)
+        if intent.via == "card":
+            await self._tap_until(index, intent.want, started + CARD_WINDOW_US)
+            return
+        await world.phone.pursue(index, intent, started, started + PHONE_WINDOW_US)
+        if intent.via != "ladder" or not world.scenario.carry.card:
+            return
+        await world.kernel.sleep((started + HANDLE_US - world.kernel.now) / 1e6)
+        await self._tap_until(index, intent.want, started + LADDER_US, pull_first=True)
+
+    async def _tap_until(self, index: int, want: str, until_us: int, pull_first: bool = False) -> None:
+        """Pulls the handle and taps, again and again, until the door is as wanted or time is up."""
+        world = self._world
+        kernel = world.kernel
+        pull = pull_first
+        while kernel.now + TAP_US <= until_us:
+            if pull and self._pull(index, want):
+                return
+            pull = True
+            await self._tap(index, want)
+            await kernel.sleep(BETWEEN_TAPS_US / 1e6)
+
+    def _pull(self, index: int, want: str) -> bool:
+        """Pulls the handle for a moment; True if the door is as wanted."""
+        is_open = self._world.plant.latches["FL"] == "U"
+        self._world.log("handle", index, int(is_open))
+        return is_open == (want == "unlock")
+
+    async def _tap(self, index: int, want: str) -> None:
+        """Holds the card to the reader; takes it away as soon as the door is as wanted."""
+        world = self._world
+        kernel = world.kernel
+        card = world.card
+        while self._with_card:
+            await kernel.sleep(GLANCE_US / 1e6)
+        self._with_card += 1
+        try:
+            world.reader.place(card)
+            world.log("tap", index, "driver")
+            world.log("act", index, "card")
+            until = kernel.now + TAP_US
+            settled = await world.plant_settles("U" if want == "unlock" else "L", until)
+            if settled:
+                await kernel.sleep(GLANCE_US / 1e6)
+        finally:
+            world.reader.remove(card)
+            world.log("untap", index, "driver")
+            self._with_card -= 1

@@ -1,0 +1,292 @@
+"""The driver's phone: an app with a key, that tries Bluetooth first and then the server.
+
+Tells the driver what it knows and nothing else. Its rules are those of the vehicle-command protocol's clients;
+the crypto is in `rig.world.client`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rig.kernel import Kernel, Timeout
+from rig.protocol import vcp
+from rig.scenario import Intent
+from rig.world.bluetooth import Connection, LinkError, Step
+from rig.world.client import UNSETTLED, Answer, Client, Sent, Session
+from rig.world.gates import Gate
+from rig.world.internet import NoNetwork, Response
+
+if TYPE_CHECKING:
+    from rig.world.world import World
+
+BLUETOOTH_WARM_US = 3_000_000
+BLUETOOTH_COLD_US = 5_000_000
+"""How long the ladder stays with Bluetooth, with and without a session (vehicle.md section 2)."""
+NEEDED_US = 2_000_000
+"""No command is started with less time left than this: it could not be done before it expires."""
+ANSWER_US = 2_000_000
+"""After this long without an answer the app sends the wish again, as a new command."""
+REQUEST_US = 6_000_000
+"""The app's own limit for one request to the server."""
+BACK_OFF_FIRST_S = 0.5
+BACK_OFF_LONGEST_S = 5.0
+RESYNC_S = 0.1
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One wish being pursued."""
+
+    index: int
+    want: str
+    deadline_us: int
+    sent: list[Sent] = field(default_factory=list)
+    outcome: str = ""
+    detail: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the app knows how it ended."""
+        return bool(self.outcome)
+
+    def find(self, answer_to: bytes) -> Sent | None:
+        """The command an answer belongs to, by the return address it was sent with."""
+        for sent in reversed(self.sent):
+            if sent.routing == answer_to:
+                return sent
+        return None
+
+
+class Phone:
+    """The app, its key and its account."""
+
+    def __init__(self, world: World, identity: vcp.Identity) -> None:
+        self._world = world
+        self._kernel: Kernel = world.kernel
+        self.identity = identity
+        self.client = Client(identity, world.vin, world.rng("phone"))
+        self.signed_out: Gate = Gate()
+        self._access, self._refresh = world.server.sign_in()
+        self._cached = False
+
+    @property
+    def session(self) -> Session | None:
+        """The session with the vehicle, if there is one."""
+        return self.client.session
+
+    async def warm_up(self, until_us: int) -> None:
+        """Makes a session over Bluetooth, as an app does that was used lately."""
+        try:
+            with self._kernel.timeout((until_us - self._kernel.now) / 1e6):
+                link = await self._world.air.connect(cached=False)
+                try:
+                    self._cached = True
+                    await self._handshake(link)
+                finally:
+                    link.close()
+        except (Timeout, LinkError):
+            self._world.log("session", -1, "none")
+
+    async def pursue(self, index: int, intent: Intent, started_us: int, deadline_us: int) -> None:
+        """Tries what the intent allows until it is settled or the time is over, then tells the driver."""
+        attempt = Attempt(index, intent.want, deadline_us)
+        world = self._world
+        if intent.via in ("ladder", "bluetooth"):
+            world.log("session", index, "warm" if self.session else "cold")
+            world.log("act", index, "bluetooth")
+            window = BLUETOOTH_WARM_US if self.session else BLUETOOTH_COLD_US
+            until = deadline_us if intent.via == "bluetooth" else started_us + window
+            await self._bluetooth(attempt, until, give_up_if_off=intent.via == "ladder")
+        if intent.via in ("ladder", "cloud") and not attempt.settled and not self.signed_out:
+            world.log("act", index, "cloud")
+            await self._cloud(attempt)
+        if not attempt.settled:
+            await self._kernel.sleep(max(0, deadline_us - self._kernel.now) / 1e6)
+            attempt.outcome = "unknown" if attempt.sent else "refused"
+            attempt.detail = "no answer in time" if attempt.sent else "nothing could be sent"
+        world.log("told", index, attempt.outcome, attempt.detail)
+
+    # -- bluetooth ---------------------------------------------------------------------------------
+
+    async def _bluetooth(self, attempt: Attempt, until_us: int, give_up_if_off: bool) -> None:
+        kernel = self._kernel
+        air = self._world.air
+        try:
+            with kernel.timeout(max(0, until_us - kernel.now) / 1e6):
+                while not attempt.settled:
+                    if air.radio_off and give_up_if_off:
+                        return
+                    try:
+                        link = await air.connect(self._cached)
+                    except LinkError:
+                        await kernel.sleep(BACK_OFF_FIRST_S)
+                        continue
+                    try:
+                        self._cached = True
+                        if self.session is None:
+                            await self._handshake(link)
+                        await self._command_over(link, attempt)
+                        return
+                    except LinkError:
+                        pass
+                    finally:
+                        link.close()
+        except Timeout:
+            pass
+
+    async def _handshake(self, link: Connection) -> None:
+        """Asks for session info until it has come."""
+        kernel = self._kernel
+        while self.session is None:
+            request = self.client.handshake(kernel.now)
+            await link.write(request.message, Step.HANDSHAKE)
+            until = kernel.now + ANSWER_US
+            while self.session is None and kernel.now < until:
+                message = await self._receive(link, until)
+                if message is not None and self.client.take_session_info(message, kernel.now):
+                    self._log_clock(request.asked_us)
+
+    async def _receive(self, link: Connection, until_us: int) -> vcp.RoutableMessage | None:
+        """The next message that can be read; None if time is up. Raises LinkError if the link goes."""
+        try:
+            raw = await link.receive(max(0, until_us - self._kernel.now) / 1e6)
+        except Timeout:
+            return None
+        try:
+            return vcp.parse(raw)
+        except vcp.VcpError:
+            return None
+
+    async def _command_over(self, link: Connection, attempt: Attempt) -> None:
+        """Sends the wish and waits; sends it anew when an answer settles nothing or none comes."""
+        kernel = self._kernel
+        while not attempt.settled and attempt.deadline_us - kernel.now >= NEEDED_US:
+            sent = self._sign(attempt, "bluetooth")
+            await link.write(sent.message, Step.COMMAND)
+            until = kernel.now + ANSWER_US
+            while kernel.now < until:
+                message = await self._receive(link, until)
+                if message is None:
+                    continue
+                answer, of = self._read(message, attempt)
+                if answer is None or of is None:
+                    continue
+                self._log_answer("bluetooth", of, answer)
+                self._settle(attempt, answer)
+                if attempt.settled:
+                    return
+                await kernel.sleep(RESYNC_S)
+                break
+
+    # -- cloud -------------------------------------------------------------------------------------
+
+    async def _cloud(self, attempt: Attempt) -> None:
+        kernel = self._kernel
+        back_off_s = BACK_OFF_FIRST_S
+        try:
+            with kernel.timeout(max(0, attempt.deadline_us - kernel.now) / 1e6):
+                while not attempt.settled and not self.signed_out:
+                    wait_s = await self._cloud_round(attempt, back_off_s)
+                    if attempt.settled:
+                        return
+                    await kernel.sleep(wait_s)
+                    back_off_s = min(back_off_s * 2, BACK_OFF_LONGEST_S) if wait_s > RESYNC_S else back_off_s
+        except Timeout:
+            pass
+
+    async def _cloud_round(self, attempt: Attempt, back_off_s: float) -> float:
+        """One request to the vehicle through the server; returns how long to wait before the next."""
+        kernel = self._kernel
+        if self.session is None:
+            request = self.client.handshake(kernel.now)
+            message = await self._post(request.message)
+            if isinstance(message, float):
+                return max(message, back_off_s)
+            if message is not None and self.client.take_session_info(message, kernel.now):
+                self._log_clock(request.asked_us)
+                return 0.0
+            return back_off_s
+        if attempt.deadline_us - kernel.now < NEEDED_US:
+            return max(0, attempt.deadline_us - kernel.now) / 1e6
+        sent = self._sign(attempt, "cloud")
+        message = await self._post(sent.message)
+        if isinstance(message, float):
+            return max(message, back_off_s)
+        if message is None:
+            return back_off_s
+        answer, of = self._read(message, attempt)
+        if answer is None or of is None:
+            return back_off_s
+        self._log_answer("cloud", of, answer)
+        self._settle(attempt, answer)
+        return RESYNC_S
+
+    async def _post(self, message: bytes) -> vcp.RoutableMessage | float | None:
+        """Posts a signed command; the vehicle's answer, None for none, or seconds the server asks to wait."""
+        path = f"/api/1/vehicles/{self._world.vin}/signed_command"
+        body = {"routable_message": base64.b64encode(message).decode()}
+        response = await self._call(path, self._access, body)
+        if response is not None and response.status == 401:
+            token = await self._call("/oauth2/v3/token", "", {"refresh_token": self._refresh})
+            if token is not None and token.status == 200:
+                self._access, self._refresh = token.body["access_token"], token.body["refresh_token"]
+                response = await self._call(path, self._access, body)
+        if response is None:
+            return None
+        if response.status != 200:
+            return float(response.retry_after_s)
+        try:
+            return vcp.parse(base64.b64decode(response.body.get("response", ""), validate=True))
+        except (binascii.Error, vcp.VcpError):
+            return None
+
+    async def _call(self, path: str, token: str, body: dict[str, str]) -> Response | None:
+        """One request; None if it failed or took too long."""
+        internet = self._world.internet
+        try:
+            with self._kernel.timeout(REQUEST_US / 1e6):
+                return await internet.call(path, token, body)
+        except (Timeout, NoNetwork):
+            internet.drop_connection()
+            return None
+
+    # -- both --------------------------------------------------------------------------------------
+
+    def _sign(self, attempt: Attempt, channel: str) -> Sent:
+        """Signs the wish so that it expires before the intent does."""
+        now = self._kernel.now
+        session = self.client.session
+        assert session is not None, "no command without a session"
+        expires = int(session.clock_at(now) + (attempt.deadline_us - now) / 1e6) - 1
+        action = vcp.UNLOCK if attempt.want == "unlock" else vcp.LOCK
+        sent = self.client.command(action, channel, expires)
+        attempt.sent.append(sent)
+        sent.log(self._world, attempt.index, "phone")
+        return sent
+
+    def _read(self, message: vcp.RoutableMessage, attempt: Attempt) -> tuple[Answer | None, Sent | None]:
+        sent = attempt.find(message.to_destination.routing_address)
+        if sent is None:
+            return None, None
+        return self.client.read(message, sent, self._kernel.now), sent
+
+    def _settle(self, attempt: Attempt, answer: Answer) -> None:
+        if answer.fault == 0:
+            attempt.outcome = "opened" if attempt.want == "unlock" else "locked"
+        elif answer.fault not in UNSETTLED:
+            unanswered = len(attempt.sent) > 1
+            attempt.outcome = "unknown" if unanswered else "refused"
+            attempt.detail = vcp.fault_name(answer.fault)
+        if answer.resynchronised:
+            self._log_clock(self._kernel.now)
+
+    def _log_answer(self, channel: str, sent: Sent, answer: Answer) -> None:
+        self._world.log("answer", channel, sent.digest, answer.fault)
+
+    def _log_clock(self, asked_us: int) -> None:
+        session = self.client.session
+        if session is not None:
+            self._world.log("clock", session.epoch, session.clock_s, asked_us)

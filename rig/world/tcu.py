@@ -1,0 +1,154 @@
+"""The telematics unit: one long-lived connection to the server, ISO-TP 0x2A0/0x2A8, TelematicsState once a second.
+
+Carries messages, knows nothing of what they say but their return address.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rig.kernel import Channel, Event, Timeout
+from rig.protocol.e2e import Sender
+from rig.protocol.vcp import VcpError, return_address
+from rig.world.internet import CAR_ONE_WAY_US
+from rig.world.isotpport import IsoTpPort
+
+if TYPE_CHECKING:
+    from rig.world.world import World
+
+KEEPALIVE_US = 3_000_000
+"""The server notices a vanished car this long after."""
+LONGEST_BACK_OFF_S = 5.0
+UTC_AT_START = 1_767_225_600
+"""2026-01-01T00:00:00Z: the scenario's calendar; used for nothing but TelematicsState."""
+
+
+class Tcu:
+    """Between cellular network and body CAN."""
+
+    REQUEST_ID = 0x2A0
+    RESPONSE_ID = 0x2A8
+    REPORT = 0xFE
+    REPORT_TAKEN = b"\x06"
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._port = IsoTpPort(
+            world.kernel, world.edges.bus, "tcu", self.REQUEST_ID, self.RESPONSE_ID, self._payload
+        )
+        self._codec = world.codecs["TelematicsState"]
+        self._sender = Sender(self._codec.can_id)
+        self._waiting: dict[bytes, Event[bytes]] = {}
+        self._reports: Channel[bytes] = Channel(world.kernel, "tcu.reports")
+        self._lost: Channel[bool] = Channel(world.kernel, "tcu.link")
+        self.reachable = True
+        """The long-lived connection stands."""
+        self.known_online = True
+        """What the server believes of it."""
+        world.internet.car_offline.watch(self._link)
+
+    def start(self) -> None:
+        """Begins the cyclic TelematicsState and the tasks that keep the connection and pass on reports."""
+        kernel = self._world.kernel
+        kernel.cyclic(kernel.now + 1_000_000, self._cycle)
+        kernel.spawn(self._pass_reports(), name="tcu reports", keep=True)
+        kernel.spawn(self._reconnect(), name="tcu link", keep=True)
+
+    def skip(self, frames: int) -> None:
+        """Advances the alive counter as if that many frames had been sent."""
+        self._sender.skip(frames)
+
+    def _cycle(self) -> None:
+        kernel = self._world.kernel
+        payload = self._codec.encode(
+            {
+                "Online": int(self.reachable),
+                "Signal": 4 if self.reachable else 0,
+                "UtcSeconds": UTC_AT_START + kernel.now // 1_000_000,
+            }
+        )
+        self._port.node.send(self._codec.can_id, self._sender.protect(payload))
+        kernel.cyclic(kernel.now + 1_000_000, self._cycle)
+
+    def _link(self, offline: bool) -> None:
+        if offline:
+            self.reachable = False
+            self._lost.put(True)
+            self._world.kernel.after(KEEPALIVE_US, self._server_notices)
+
+    def _server_notices(self) -> None:
+        if not self.reachable:
+            self.known_online = False
+
+    async def _reconnect(self) -> None:
+        kernel = self._world.kernel
+        while True:
+            await self._lost.recv()
+            back_off_s = 1.0
+            while not self.reachable:
+                await kernel.sleep(back_off_s)
+                back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+                if not self._world.internet.car_offline:
+                    await kernel.sleep(3 * 2 * CAR_ONE_WAY_US / 1e6)
+                    if not self._world.internet.car_offline:
+                        self.reachable = self.known_online = True
+
+    async def ask(self, message: bytes, timeout_s: float) -> bytes | None:
+        """From the server: carries a request to the DUT and its answer back; None after `timeout_s`."""
+        kernel = self._world.kernel
+        try:
+            with kernel.timeout(timeout_s):
+                await kernel.sleep(CAR_ONE_WAY_US / 1e6)
+                if not self.reachable:
+                    await kernel.sleep(timeout_s)
+                answer = await self.exchange(message)
+                await kernel.sleep(CAR_ONE_WAY_US / 1e6)
+                if not self.reachable:
+                    await kernel.sleep(timeout_s)
+                return answer
+        except Timeout:
+            return None
+
+    async def exchange(self, message: bytes) -> bytes:
+        """Sends a request to the DUT and waits, without limit, for the answer to its return address."""
+        address = return_address(message, of_answer=False)
+        answer: Event[bytes] = Event(self._world.kernel, "tcu.answer")
+        self._waiting[address] = answer
+        try:
+            self.hand(message, "genuine")
+            return await answer.wait()
+        finally:
+            self._waiting.pop(address, None)
+
+    def hand(self, message: bytes, origin: str) -> None:
+        """Sends one request to the DUT."""
+        if origin == "genuine" and self._world.attacker.takes("cloud", 0, message):
+            return
+        self._world.handed("cloud", message, origin)
+        self._port.send(b"\x00" + message)
+
+    def _payload(self, payload: bytes) -> None:
+        if len(payload) < 2:
+            return
+        if payload[0] == self.REPORT:
+            self._reports.put(payload[1:])
+            return
+        try:
+            address = return_address(payload[1:], of_answer=True)
+        except VcpError:
+            return
+        waiting = self._waiting.get(address)
+        if waiting is not None and not waiting.is_set:
+            waiting.set(payload[1:])
+
+    async def _pass_reports(self) -> None:
+        kernel = self._world.kernel
+        while True:
+            report = await self._reports.recv()
+            if not self.reachable:
+                continue
+            await kernel.sleep(CAR_ONE_WAY_US / 1e6)
+            taken = await self._world.server.report(report)
+            await kernel.sleep(CAR_ONE_WAY_US / 1e6)
+            if taken and self.reachable:
+                self._port.send(self.REPORT_TAKEN)

@@ -1,0 +1,277 @@
+"""The world around one DUT: builds every actor, plays one scenario, leaves a trace.
+
+Runs on a kernel and plugs into the lines of a bench; knows nothing of the DUT behind them, nor whether time
+is virtual or real.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rig.faults import CATALOGUE
+from rig.kernel import Event, Kernel, Timeout
+from rig.ports import Edges
+from rig.protocol.dbc import Codecs
+from rig.protocol.keycard import CardKey
+from rig.protocol.vcp import Identity
+from rig.scenario import Fault, Scenario
+from rig.sim.plant import Plant
+from rig.sim.reader import Card, Pn532Reader
+from rig.trace import Field, Trace
+from rig.world.attacker import Attacker
+from rig.world.bluetooth import Air
+from rig.world.digest import digest
+from rig.world.driver import Driver
+from rig.world.gates import Gate
+from rig.world.gateway import Gateway
+from rig.world.internet import Internet
+from rig.world.phone import Phone
+from rig.world.server import Server
+from rig.world.tcu import Tcu
+from rig.world.valet import Valet
+
+NOMINAL_MV = 12_600
+POWER_ON_US = 50_000
+WARM_UP_US = 1_300_000
+"""After power-on (at most 1.0 s until ready) the phone makes its session, if it is to have one."""
+ORIGIN_US = 4_000_000
+"""When the scenario's own time begins: everything up and settled."""
+RELOCK_WATCH_US = 32_000_000
+"""How long doors that stay unlocked are watched: 25 s for *opened*, 30 s + 1 s for the relock."""
+SETTLE_US = 600_000
+"""Quiet time after the last event before a run is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Who is enrolled on the DUT: the driver's phone, a second phone, the driver's card; and the vehicle's name."""
+
+    vin: str
+    phone: Identity
+    valet: Identity
+    card: CardKey
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How long outcomes are watched, in µs.
+
+    Attributes:
+        opened_us: a door counts as opened if it stays so for this long (25 s; at `wire` 5 s).
+        relock_us: how long unlocked doors are watched for the relock; 0 to not wait for it.
+    """
+
+    opened_us: int = 25_000_000
+    relock_us: int = RELOCK_WATCH_US
+
+
+class World:
+    """All actors of one run; `story` plays the scenario."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        edges: Edges,
+        scenario: Scenario,
+        keys: Keys,
+        codecs: Codecs,
+        trace: Trace,
+        watch: Watch | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.edges = edges
+        self.scenario = scenario
+        self.codecs = codecs
+        self.vin = keys.vin
+        self.trace = trace
+        self.watch = watch or Watch()
+        self._events = trace.events
+        self.supply: Gate = Gate()
+        self.bus_off: Gate = Gate()
+        self.flood: Gate = Gate()
+        self.bus_off.watch(edges.bus.set_dut_bus_off)
+        self.flood.watch(edges.bus.set_flood)
+        self.plant = Plant(kernel, edges.io, self._plant_event)
+        self.reader = Pn532Reader(kernel, edges.reader, self.rng("reader"))
+        self.card = Card(keys.card, on_auth=lambda *_: self.log("auth", "driver"))
+        self.attacker: Attacker = Attacker(self)
+        self.internet: Internet = Internet(self)
+        self.server: Server = Server(self)
+        self.tcu: Tcu = Tcu(self)
+        self.air: Air = Air(self)
+        self.gateway: Gateway = Gateway(self)
+        self.phone: Phone = Phone(self, keys.phone)
+        self.valet: Valet = Valet(self, keys.valet)
+        self.driver: Driver = Driver(self)
+        self._busy = 0
+        self._idle: Event[bool] | None = None
+        self._settling: list[tuple[str, Event[bool]]] = []
+        self._last_change_us = 0
+        self._skippable = "idle.skip" in edges.capabilities
+
+    # -- what actors share -------------------------------------------------------------------------
+
+    def rng(self, name: str) -> random.Random:
+        """A source of randomness of its own for each actor, from the scenario's seed."""
+        return random.Random(f"{self.scenario.seed}/{name}")
+
+    def log(self, kind: str, *fields: Field) -> None:
+        """Adds one event to the trace."""
+        self._events.append((self.kernel.now, kind, *fields))
+
+    def handed(self, channel: str, message: bytes, origin: str) -> None:
+        """A carrier begins to send `message` to the DUT."""
+        self._events.append((self.kernel.now, "hand", channel, digest(message), origin))
+
+    async def plant_settles(self, state: str, until_us: int) -> bool:
+        """Waits until all latches are in `state`; False if that is not so by `until_us`."""
+        if self._all(state):
+            return True
+        settled: Event[bool] = Event(self.kernel, f"plant.{state}")
+        waiting = (state, settled)
+        self._settling.append(waiting)
+        try:
+            await settled.wait(max(0, until_us - self.kernel.now) / 1e6)
+            return True
+        except Timeout:
+            return False
+        finally:
+            self._settling.remove(waiting)
+
+    def apply_supply(self) -> None:
+        """Sets the supply at the DUT's pin to what faults leave of it: the lowest wins."""
+        self.plant.set_supply(self.supply.lowest(NOMINAL_MV))
+
+    def skip_idle(self, period_us: int) -> int:
+        """If nothing at all but idle cycles happens for a while, skips whole periods; returns how many µs.
+
+        Exact: after `period_us` every idle cycle is where it was, but for its counters, which are advanced.
+        """
+        if not self._skippable:
+            return 0
+        kernel = self.kernel
+        work = kernel.next_work()
+        now = kernel.now
+        if work is None or work - now < 2 * period_us or not self.edges.bus.quiet or not self.reader.idle_field:
+            return 0
+        quiet = self.edges.dut_quiet_until()
+        if quiet is None:
+            return 0
+        periods = (min(work, quiet) - now) // period_us
+        if periods < 1:
+            return 0
+        delta = periods * period_us
+        kernel.shift_cyclic(delta)
+        self.edges.dut_skip(delta)
+        self.gateway.skip(10 * periods)
+        self.tcu.skip(periods)
+        self.air.module.skip(periods)
+        self._events.append((now, "skip", delta))
+        return delta
+
+    # -- the story ---------------------------------------------------------------------------------
+
+    async def story(self) -> None:
+        """Plays the scenario from power-on to a quiet end."""
+        kernel = self.kernel
+        self.plant.set_latches("L" if self.scenario.doors == "locked" else "U")
+        self.plant.set_supply(0)
+        self.gateway.start()
+        self.tcu.start()
+        self.air.module.start()
+        await kernel.sleep(POWER_ON_US / 1e6)
+        self.apply_supply()
+        if self.scenario.carry.session == "warm":
+            await kernel.sleep((WARM_UP_US - kernel.now) / 1e6)
+            await self.phone.warm_up(ORIGIN_US - 400_000)
+        origin = ORIGIN_US + self.scenario.phase_us
+        await kernel.sleep((origin - kernel.now) / 1e6)
+        self.log("origin")
+        self.trace.origin_us = origin
+        self._schedule(origin)
+        await self._until_done()
+        await self._until_settled()
+        self.log("end")
+
+    def _schedule(self, origin: int) -> None:
+        kernel = self.kernel
+        for index, fault in enumerate(self.scenario.faults):
+            kernel.at(origin + fault.start_us, self._begin_fault, index, fault, origin)
+            self._busy += 1
+        for index, attack in enumerate(self.scenario.attacks):
+            self._busy += 1
+            kernel.at(origin + attack.at_us, self._attack, index)
+        for index, intent in enumerate(self.scenario.intents):
+            self._busy += 1
+            kernel.at(origin + intent.at_us, self._intend, index)
+
+    def _begin_fault(self, index: int, fault: Fault, origin: int) -> None:
+        self.log("fault", index, fault.mode, 1)
+        release = CATALOGUE[fault.mode].begin(self, fault)
+        if fault.end_us is None:
+            self._done()
+            return
+        self.kernel.at(max(origin + fault.end_us, self.kernel.now), self._end_fault, index, fault.mode, release)
+
+    def _end_fault(self, index: int, mode: str, release: Callable[[], None]) -> None:
+        release()
+        self.log("fault", index, mode, 0)
+        self._done()
+
+    def _attack(self, index: int) -> None:
+        attack = self.scenario.attacks[index]
+        self.attacker.move(index, attack)
+        self.kernel.after(attack.param("delay_ms", 0) * 1000 + 1_000_000, self._done)
+
+    def _intend(self, index: int) -> None:
+        self.kernel.spawn(self._pursue(index), name=f"intent {index}", keep=True)
+
+    async def _pursue(self, index: int) -> None:
+        await self.driver.pursue(index, self.scenario.intents[index])
+        self._done()
+
+    def _done(self) -> None:
+        self._busy -= 1
+        if self._busy == 0 and self._idle is not None:
+            self._idle.set(True)
+
+    async def _until_done(self) -> None:
+        if self._busy:
+            self._idle = Event(self.kernel, "all intents, faults and attacks done")
+            await self._idle.wait()
+
+    async def _until_settled(self) -> None:
+        """Waits out what verdicts still need: *opened* for its time, the relock, a quiet bus."""
+        kernel = self.kernel
+        await kernel.sleep(SETTLE_US / 1e6)
+        while not self._all("L"):
+            watch = self.watch.relock_us or self.watch.opened_us + SETTLE_US
+            until = self._last_change_us + watch
+            if kernel.now >= until or not self._credential_opened():
+                return
+            if await self.plant_settles("L", until):
+                await kernel.sleep(SETTLE_US / 1e6)
+            await kernel.sleep(0.01)
+
+    def _credential_opened(self) -> bool:
+        return self._last_change_us > 0
+
+    # -- what the plant tells ----------------------------------------------------------------------
+
+    def _all(self, state: str) -> bool:
+        return all(s == state for s in self.plant.latches.values())
+
+    def _plant_event(self, kind: str, *fields: Field) -> None:
+        now = self.kernel.now
+        self._events.append((now, kind, *fields))
+        if kind == "latch":
+            self._last_change_us = now
+            for state, settled in self._settling:
+                if not settled.is_set and self._all(state):
+                    settled.set(True)
+        elif kind == "supply" and self._last_change_us:
+            # Return to a working supply restarts the relock time.
+            self._last_change_us = now
+
