@@ -184,6 +184,8 @@ class Task(Waitable[T]):
             got = coro.throw(error)
         except BaseException as caught:
             kernel._current = None
+            # Its traceback holds this frame: a cycle that would outlive the run where the collector is off.
+            del error
             self._over(caught)
         else:
             kernel._current = None
@@ -222,7 +224,8 @@ class Task(Waitable[T]):
             if self.cancelled and not self._pending:
                 kernel.notes.append(f"{self.name} swallowed its cancellation, ended at {kernel.now} us")
         elif isinstance(error, Cancelled) and self.cancelled:
-            self._error = error
+            # A fresh one: the caught one's traceback would tie the task and the kernel in a cycle.
+            self._error = Cancelled()
         elif isinstance(error, (Exception, Cancelled)):
             self._error = error
             self._failed_us = kernel.now

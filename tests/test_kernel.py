@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from rig.kernel import (
     Channel,
     Deadlock,
     Event,
+    Handle,
     Horizon,
     Kernel,
     Livelock,
@@ -101,7 +103,7 @@ def test_cancelled_callbacks_do_not_happen() -> None:
 
 def test_a_callback_can_cancel_another_of_the_same_instant() -> None:
     kernel, log = Kernel(), list[str]()
-    handles = []
+    handles: list[Handle] = []
     kernel.at(10, lambda: kernel.cancel(handles[0]))
     handles.append(kernel.at(10, log.append, "not to be"))
     run_until(kernel, 1)
@@ -163,7 +165,7 @@ def test_next_work_sees_no_cyclic_and_no_cancelled_events() -> None:
 
 
 def cyclic_world(skip: bool) -> list[tuple[int, str]]:
-    """Senders of several periods and some work; with `skip`, idle seconds are skipped whenever they can be."""
+    """Senders of several periods and some work; with `skip`, idle seconds are skipped."""
     kernel, log = Kernel(), list[tuple[int, str]]()
 
     def every(period: int, name: str) -> None:
@@ -369,29 +371,27 @@ def test_an_unclosed_kernel_warns() -> None:
 
 
 def test_a_closed_kernel_is_freed_without_the_collector() -> None:
-    class Canary:
-        pass
-
     freed = []
+
+    class Canary:
+        def __del__(self) -> None:
+            freed.append(True)
+
+    async def child(channel: Channel[int], kernel: Kernel) -> None:
+        with kernel.timeout(100):
+            await channel.recv(timeout=50)
+
+    async def holds(canary: Canary, kernel: Kernel) -> None:
+        kernel.spawn(child(Channel(kernel, "c"), kernel))
+        await kernel.sleep(1)
+
     with collector_paused():
         assert not gc.isenabled()
         kernel = Kernel()
-
-        async def child(channel: Channel[int]) -> None:
-            with kernel.timeout(100):
-                await channel.recv(timeout=50)
-
-        async def main(canary: Canary) -> None:
-            kernel.spawn(child(Channel(kernel, "c")))
-            await kernel.sleep(1)
-
-        class Watched(Canary):
-            def __del__(self) -> None:
-                freed.append(True)
-
-        kernel.run(main(Watched()))
+        kernel.run(holds(Canary(), kernel))
+        watched = weakref.ref(kernel)
         del kernel
-        assert freed
+        assert freed == [True] and watched() is None
     assert gc.isenabled()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -142,7 +142,7 @@ def test_first_of_takes_objects_not_coroutines(kernel: Kernel) -> None:
     async def main() -> None:
         for wrong in (Channel[int](kernel, "c").recv(), Channel[int](other, "foreign"), 3):
             with pytest.raises(TypeError, match="takes this kernel's channels"):
-                await kernel.first_of(wrong)  # type: ignore[call-overload]
+                await kernel.first_of(wrong)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="something to wait for"):
             await kernel.first_of()
 
@@ -158,14 +158,13 @@ def test_each_wait_has_its_time_out(kernel: Kernel) -> None:
 
     async def main() -> None:
         task = kernel.spawn(long())
-        for number, wait in enumerate(
-            (
-                lambda: Channel[int](kernel, "c").recv(timeout=1),
-                lambda: Event[int](kernel, "e").wait(timeout=1),
-                lambda: task.join(timeout=1),
-                lambda: kernel.first_of(task, timeout=1),
-            )
-        ):
+        waits: list[Callable[[], Awaitable[object]]] = [
+            lambda: Channel[int](kernel, "c").recv(timeout=1),
+            lambda: Event[int](kernel, "e").wait(timeout=1),
+            lambda: task.join(timeout=1),
+            lambda: kernel.first_of(task, timeout=1),
+        ]
+        for number, wait in enumerate(waits):
             with pytest.raises(Timeout, match="in vain"):
                 await wait()
             assert kernel.now == (number + 1) * 1_000_000
@@ -650,8 +649,8 @@ def test_swallowed_cancels_and_time_outs_are_noted(kernel: Kernel) -> None:
         try:
             await kernel.sleep(100)
         except:  # noqa: E722
-            pass
-        return "ended all the same"
+            return "ended all the same"
+        return "not cancelled"
 
     async def main() -> None:
         task = kernel.spawn(stubborn(), name="stubborn")

@@ -1,4 +1,4 @@
-"""The real-time host: the same order as virtual time, input before overdue time-outs, edges, stalls."""
+"""The real-time host: time without drift, input before overdue time-outs, edges, stalls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 
 from rig.kernel import ActorError, Channel, Deadlock, Event, Horizon, Kernel, Livelock, Outside, Timeout
 from rig.pump import Pump, realtime_loop
-from tests.kernel_fuzz import RandomWorld, play
 
 
 def in_loop(coro: Coroutine[Any, Any, None]) -> None:
@@ -37,32 +36,13 @@ def test_kernel_time_is_real_time_without_drift(record_property: Callable[[str, 
     assert pump.run(main()) == "result"
     taken = time.monotonic() - started
     assert times == [5000 * (i + 1) for i in range(40)]
-    assert 0.199 <= taken
+    assert taken >= 0.199
     late = sorted(pump.lateness)
     assert len(late) == 40 and late[0] >= 0
     record_property("lateness_us_p50", late[20])
     record_property("lateness_us_max", late[-1])
     # Loose on purpose: a loaded machine is late, and then says so.
     assert late[20] < 20_000 or pump.stalls
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_pumped_equals_virtual_to_the_microsecond(seed: int) -> None:
-    world = RandomWorld(seed)
-    Pump(world.kernel).run(world.main(), until=30)
-    world.check()
-    assert (world.log, world.kernel.events) == play(seed)
-
-
-def test_many_pumps_in_one_loop() -> None:
-    async def main() -> None:
-        worlds = [RandomWorld(seed) for seed in range(6)]
-        await asyncio.gather(*(Pump(world.kernel).drive(world.main(), 30) for world in worlds))
-        for seed, world in enumerate(worlds):
-            world.check()
-            assert (world.log, world.kernel.events) == play(seed)
-
-    in_loop(main())
 
 
 def test_posts_wake_the_pump_and_are_stamped_with_their_arrival() -> None:
