@@ -141,11 +141,11 @@ class Endpoint:
         head = data[0]
         if head == self._rx_expected:
             left = self._rx_left
-            if len(data) - 1 < (left if left < 7 else 7):
+            if len(data) < 8 and len(data) <= left:
                 # ISO 15765-2:2016, 9.6.4.2: a consecutive frame of wrong length is ignored.
                 self.errors += 1
                 return None
-            self._rx_buffer += data[1:]
+            self._rx_buffer += data[1:8]
             if left > 7:
                 self._rx_left = left - 7
                 self._rx_expected = 0x20 | head + 1 & 0x0F

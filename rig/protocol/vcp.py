@@ -21,13 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import DecodeError
-from tesla_protocol.command import errors_pb2, signatures_pb2, universal_message_pb2, vcsec_pb2
-from tesla_protocol.command.keys_pb2 import Role as Role
-from tesla_protocol.command.universal_message_pb2 import RoutableMessage as RoutableMessage
-from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage as FromVCSECMessage
-from tesla_protocol.command.vcsec_pb2 import UnsignedMessage as UnsignedMessage
+from tesla_protocol.command import errors_pb2, keys_pb2, signatures_pb2, universal_message_pb2, vcsec_pb2
 
-Channel = Literal["bluetooth", "cloud"]
+Role = keys_pb2.Role
+RoutableMessage = universal_message_pb2.RoutableMessage
+UnsignedMessage = vcsec_pb2.UnsignedMessage
+FromVCSECMessage = vcsec_pb2.FromVCSECMessage
 
 MOST_BYTES: Final = 1024
 """Longest serialised RoutableMessage (vehicle.md section 2)."""
@@ -204,7 +203,7 @@ class Identity:
 
 @lru_cache(maxsize=4096)
 def shared_key(identity: Identity, peer_public: bytes) -> bytes:
-    """K, 16 bytes: the first half and more of SHA-1 of the ECDH X (page, "Key Agreement").
+    """K: the first 16 bytes of SHA-1 of the ECDH X (page, "Key Agreement").
 
     Raises:
         VcpError: `peer_public` is not an uncompressed point on P-256 (fault UNKNOWN_KEY_ID).
@@ -249,13 +248,15 @@ def metadata(items: Mapping[int, int | bytes]) -> bytes:
     """
     parts = []
     for tag in sorted(items):
-        value = items[tag]
-        if isinstance(value, int):
+        item = items[tag]
+        if isinstance(item, int):
             width = 1 if tag in (TAG_SIGNATURE_TYPE, TAG_DOMAIN) else 4
             try:
-                value = value.to_bytes(width, "big")
+                value = item.to_bytes(width, "big")
             except OverflowError:
-                raise VcpError(f"metadata tag {tag}: {value} does not fit", Fault.BAD_PARAMETER) from None
+                raise VcpError(f"metadata tag {tag}: {item} does not fit", Fault.BAD_PARAMETER) from None
+        else:
+            value = item
         if len(value) > 0xFF:
             raise VcpError(f"metadata tag {tag}: {len(value)} bytes, at most 255", Fault.BAD_PARAMETER)
         parts.append(bytes((tag, len(value))) + value)
@@ -1012,8 +1013,6 @@ def read_response(shared: bytes, vin: str, of_request: bytes, message: RoutableM
     if signature.WhichOneof("sig_type") != "AES_GCM_Response_data":
         return Answer(False, fault, 0, payload)
     seal = signature.AES_GCM_Response_data
-    if fault < 0:
-        raise VcpError("a negative fault", Fault.INVALID_SIGNATURE)
     plaintext = open_response(
         shared,
         vin=vin,
@@ -1024,7 +1023,7 @@ def read_response(shared: bytes, vin: str, of_request: bytes, message: RoutableM
         tag=seal.tag,
         fault=fault,
         flags=message.flags,
-        domain=message.from_destination.domain & 0xFF,
+        domain=message.from_destination.domain,
     )
     return Answer(True, fault, seal.counter, plaintext)
 
