@@ -16,8 +16,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rig.kernel import Channel, Kernel, collector_paused  # noqa: E402
-from rig.pump import Pump  # noqa: E402
+from rig.kernel import Channel, Kernel, collector_paused
+from rig.pump import Pump
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):

@@ -5,9 +5,9 @@ Knows the kernel's queues and nothing of hosts, devices or the vehicle; import f
 
 from __future__ import annotations
 
-import os
 import types
 from collections.abc import Coroutine, Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rig.channels import Waitable
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_HERE = os.path.dirname(__file__)
-_OWN_FILES = frozenset(os.path.join(_HERE, name) for name in ("kernel.py", "channels.py", "tasks.py"))
+_OWN_FILES = frozenset(
+    str(Path(__file__).with_name(name)) for name in ("kernel.py", "channels.py", "tasks.py")
+)
 
 
 class Task(Waitable[T]):
@@ -350,9 +351,9 @@ class Task(Waitable[T]):
         return place
 
 
-def _short(path: str) -> str:
-    here = os.getcwd() + os.sep
-    return path[len(here) :] if path.startswith(here) else path
+def _short(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 class Scope:

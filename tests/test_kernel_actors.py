@@ -190,8 +190,9 @@ def test_a_time_out_that_was_not_needed_does_not_strike_later(kernel: Kernel) ->
 @pytest.mark.parametrize(("outer", "inner", "wins"), [(2, 1, "inner"), (1, 2, "outer"), (1, 1, "outer")])
 def test_nested_time_outs(kernel: Kernel, outer: float, inner: float, wins: str) -> None:
     async def main() -> str:
+        out = kernel.timeout(outer)
         try:
-            with kernel.timeout(outer) as out:
+            with out:
                 try:
                     with kernel.timeout(inner):
                         await Event[None](kernel, "never").wait(timeout=1 if wins == "outer" else 9)
