@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from rig.protocol.vcp import Identity
+from rig.protocol.keycard import Refusal
+from rig.protocol.vcp import Fault, Identity
 
 DOORS = ("FL", "FR", "RL", "RR")
 
@@ -39,32 +40,8 @@ REMOTE = frozenset({Source.CLOUD, Source.BLUETOOTH})
 CREDENTIALS = frozenset({Source.CLOUD, Source.BLUETOOTH, Source.CARD})
 
 
-class Fault(IntEnum):
-    """Why something was refused: numbers below 0x80 are `MessageFault_E`, the rest are the card's (LastRefusal)."""
-
-    NONE = 0
-    BUSY = 1
-    UNKNOWN_KEY_ID = 3
-    INACTIVE_KEY = 4
-    INVALID_SIGNATURE = 5
-    INVALID_TOKEN_OR_COUNTER = 6
-    INSUFFICIENT_PRIVILEGES = 7
-    INVALID_DOMAINS = 8
-    INVALID_COMMAND = 9
-    DECODING = 10
-    INTERNAL = 11
-    BAD_PARAMETER = 13
-    INCORRECT_EPOCH = 15
-    IV_INCORRECT_LENGTH = 16
-    TIME_EXPIRED = 17
-    TIME_TO_LIVE_TOO_LONG = 20
-    REQUEST_MTU_EXCEEDED = 24
-    CARD_UNKNOWN = 0x80
-    CARD_WRONG_ANSWER = 0x81
-    CARD_TORN = 0x82
-    CARD_TWO = 0x83
-    CARD_LOW_SUPPLY = 0x84
-    CARD_NO_CHALLENGE = 0x85
+Reason = Fault | Refusal
+"""Why something was refused: a vehicle-command fault, or from 0x80 on what card and inside switch have (LastRefusal)."""
 
 
 MENDED_BY_SESSION_INFO = frozenset(

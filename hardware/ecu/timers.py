@@ -1,0 +1,84 @@
+"""The ECU's timers: one heap, deadlines in O(1).
+
+Knows nothing of what the timers are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+
+class Timer:
+    """One alarm; made by `Timers.timer`.
+
+    Attributes:
+        at: when it is due, in µs; None: not set.
+        cyclic: it only drives an idle cycle, which may be skipped in whole seconds.
+    """
+
+    __slots__ = ("at", "cyclic", "fire", "seq")
+
+    def __init__(self, fire: Callable[[], None], cyclic: bool) -> None:
+        self.fire = fire
+        self.cyclic = cyclic
+        self.at: int | None = None
+        self.seq = 0
+
+
+class Timers:
+    """All alarms of one running ECU; equal times fire in the order they were set."""
+
+    __slots__ = ("_all", "_heap", "_seq")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Timer]] = []
+        self._all: list[Timer] = []
+        self._seq = 0
+
+    def timer(self, fire: Callable[[], None], cyclic: bool = False) -> Timer:
+        """A new alarm that calls `fire`; not set yet."""
+        timer = Timer(fire, cyclic)
+        self._all.append(timer)
+        return timer
+
+    def set(self, timer: Timer, at_us: int) -> None:
+        """Sets the alarm, instead of what it was set to."""
+        self._seq = seq = self._seq + 1
+        timer.at = at_us
+        timer.seq = seq
+        heappush(self._heap, (at_us, seq, timer))
+
+    def cancel(self, timer: Timer) -> None:
+        """Unsets the alarm."""
+        timer.at = None
+        timer.seq = 0
+
+    def top(self) -> Timer | None:
+        """The alarm that is due first."""
+        heap = self._heap
+        while heap:
+            _, seq, timer = heap[0]
+            if timer.seq == seq:
+                return timer
+            heappop(heap)
+        return None
+
+    def pop(self) -> Timer:
+        """Takes the alarm that is due first; `top` must have found one."""
+        timer = heappop(self._heap)[2]
+        timer.at = None
+        timer.seq = 0
+        return timer
+
+    def earliest_work(self) -> int | None:
+        """When the first alarm that is not cyclic is due."""
+        return min((t.at for t in self._all if t.at is not None and not t.cyclic), default=None)
+
+    def shift_cyclic(self, delta_us: int) -> None:
+        """Moves all cyclic alarms later, keeping their order."""
+        cyclic = [t for t in self._all if t.cyclic and t.at is not None]
+        cyclic.sort(key=lambda t: t.seq)
+        for timer in cyclic:
+            assert timer.at is not None
+            self.set(timer, timer.at + delta_us)
