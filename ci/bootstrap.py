@@ -1,7 +1,7 @@
 """Makes the project's virtual environment and installs the lock file into it, with nothing but python3.
 
-Does nothing if that was done before and nothing changed. Where python3 comes without pip and ensurepip (Debian
-and Ubuntu pack them apart), it takes pip from the package index that pip's own settings name.
+Does nothing if that was done before and nothing changed. Where python3 comes without pip and ensurepip
+(Debian and Ubuntu pack them apart), it takes pip from the package index that pip's own settings name.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _python(venv: Path) -> Path:
 
 
 def _runs(venv: Path) -> bool:
-    """Whether the environment's interpreter is there and is of this version (a removed Python leaves a dead link)."""
+    """Whether the environment's interpreter is there (a removed one leaves a dead link), of this version."""
     python = _python(venv)
     return python.exists() and _pyvenv_version(venv) == sys.version_info[:3]
 
@@ -99,7 +99,8 @@ def _environment() -> dict[str, str]:
     """This environment without what would lead pip away from the virtual environment."""
     away = {"PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_HASHES"}
     kept = {name: value for name, value in os.environ.items() if name not in away}
-    return kept | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    calm = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    return kept | calm
 
 
 def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -119,7 +120,9 @@ def _make(venv: Path) -> None:
         )
     if venv.exists():
         if not (venv / "pyvenv.cfg").is_file() and any(venv.iterdir()):
-            raise BootstrapError(f"{venv} is there and is no virtual environment; move it away, or use make VENV=...")
+            raise BootstrapError(
+                f"{venv} is there and is no virtual environment; move it away, or use make VENV=..."
+            )
         shutil.rmtree(venv)
     print(f"making {venv}")
     if importlib.util.find_spec("ensurepip") is not None:
@@ -233,7 +236,8 @@ def _read(url: str) -> bytes:
         request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
     ca_file = os.environ.get("PIP_CERT") or os.environ.get("REQUESTS_CA_BUNDLE") or None
     try:
-        with urllib.request.urlopen(request, timeout=30, context=ssl.create_default_context(cafile=ca_file)) as r:  # noqa: S310
+        checked = ssl.create_default_context(cafile=ca_file)
+        with urllib.request.urlopen(request, timeout=30, context=checked) as r:  # noqa: S310
             return bytes(r.read())
     except urllib.error.URLError as error:
         if parts.username or not isinstance(error.reason, ssl.SSLCertVerificationError):
