@@ -125,7 +125,7 @@ class Task(Waitable[T]):
         waiting = self._waiting
         if type(waiting) is tuple:
             for one in waiting:
-                if one is not source and self in one._waiters:
+                if self in one._waiters:
                     one._waiters.remove(self)
             value = (waiting.index(source), value)
         self._waiting = None
@@ -261,8 +261,7 @@ class Task(Waitable[T]):
 
     def _complete(self) -> None:
         """Nothing of the task is left: tells those who joined it, and a parent that waits to end."""
-        if self.done:
-            return
+        assert not self.done, f"{self.name} completed twice"
         self.done = True
         self._ending = False
         kernel = self.kernel

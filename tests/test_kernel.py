@@ -206,6 +206,16 @@ def test_shift_cyclic_leaves_the_rest_as_if_the_cycles_had_run() -> None:
     assert [one for one in full if one[0] in times] == short
 
 
+def test_shifted_cyclic_events_come_after_what_was_pending_and_keep_their_order() -> None:
+    kernel, log = Kernel(), list[tuple[int, str]]()
+    for us, name in ((20, "first"), (20, "second"), (1, "early")):
+        kernel.cyclic(us, lambda name: log.append((kernel.now, name)), name)
+    kernel.at(1_000_020, lambda: log.append((kernel.now, "work")))
+    kernel.shift_cyclic(1_000_000)
+    run_until(kernel, 2)
+    assert log == [(1_000_001, "early"), (1_000_020, "work"), (1_000_020, "first"), (1_000_020, "second")]
+
+
 # How a run ends
 
 

@@ -264,6 +264,23 @@ def test_after_the_value_the_expiry_comes_at_the_next_await(kernel: Kernel) -> N
     kernel.run(main())
 
 
+def test_a_beaten_time_out_does_not_strike_the_next_wait_of_the_same_instant(kernel: Kernel) -> None:
+    channel: Channel[int] = Channel(kernel, "c")
+
+    async def main() -> None:
+        kernel.spawn(sender())
+        assert await channel.recv(timeout=1) == 1
+        with pytest.raises(Timeout):
+            await channel.recv(timeout=5)
+        assert kernel.now == 6_000_000
+
+    async def sender() -> None:
+        await kernel.sleep(1)
+        channel.put(1)
+
+    kernel.run(main())
+
+
 def test_time_out_bounds_its_own_task_not_children(kernel: Kernel) -> None:
     async def child() -> int:
         await kernel.sleep(5)
