@@ -91,6 +91,7 @@ class Facts:
     clocks: list[tuple[int, bytes, int, int]]
     movements: list[Movement]
     latches: dict[str, list[tuple[int, str]]]
+    feedback: dict[str, list[tuple[int, str]]]
     supplies: list[tuple[int, int]]
     frames: list[Event]
     lost: str
@@ -100,9 +101,11 @@ class Facts:
 
     def latch_at(self, door: str, at_us: int) -> str:
         """A latch's state at an instant."""
-        changes = self.latches[door]
-        place = bisect_right(changes, at_us, key=lambda c: c[0])
-        return changes[place - 1][1] if place else changes[0][1]
+        return _at(self.latches[door], at_us)
+
+    def feedback_at(self, door: str, at_us: int) -> str:
+        """What the plant last reported of a latch at an instant; X: on its way."""
+        return _at(self.feedback[door], at_us)
 
     def supply_at(self, at_us: int) -> int:
         """Supply in mV at an instant."""
@@ -121,13 +124,18 @@ class Facts:
         return None
 
 
+def _at(changes: list[tuple[int, str]], at_us: int) -> str:
+    place = bisect_right(changes, at_us, key=lambda c: c[0])
+    return changes[place - 1][1] if place else changes[0][1]
+
+
 def collect(scenario: Scenario, trace: Trace) -> Facts:
     """Reads a trace once."""
     origin = trace.origin_us
     facts = Facts(
         scenario, origin, trace.end_us, False,
         [Wish(i, intent, origin + intent.at_us) for i, intent in enumerate(scenario.intents)],
-        {}, [], [], [], [], [], {door: [] for door in DOORS}, [], [], "", [], [], [],
+        {}, [], [], [], [], [], {d: [] for d in DOORS}, {d: [] for d in DOORS}, [], [], "", [], [], [],
     )  # fmt: skip
     wishes = facts.wishes
     frames = facts.frames
@@ -206,6 +214,14 @@ def _latch(facts: Facts, e: Event) -> None:
     facts.latches[word(e, 2)].append((e[0], word(e, 3)))
 
 
+def _feedback(facts: Facts, e: Event) -> None:
+    changes = facts.feedback[word(e, 2)]
+    state = word(e, 3)
+    # Repeated reports, as after a boot, change nothing.
+    if not changes or changes[-1][1] != state:
+        changes.append((e[0], state))
+
+
 def _supply(facts: Facts, e: Event) -> None:
     facts.supplies.append((e[0], number(e, 2)))
 
@@ -224,7 +240,7 @@ def _end(facts: Facts, _e: Event) -> None:
 
 _TAKERS = {
     "intent": _intent, "act": _act, "session": _session, "told": _told, "handle": _handle, "sign": _sign,
-    "hand": _hand, "answer": _answer, "auth": _auth, "clock": _clock, "latch": _latch, "supply": _supply,
+    "hand": _hand, "answer": _answer, "auth": _auth, "clock": _clock, "latch": _latch, "feedback": _feedback, "supply": _supply,
     "lost": _lost, "stall": _stall, "end": _end,
 }  # fmt: skip
 
@@ -256,6 +272,7 @@ def _state_spans(facts: Facts) -> None:
     changes = sorted((at, door, s) for door, list_ in facts.latches.items() for at, s in list_)
     for door in DOORS:
         facts.latches[door].insert(0, (0, first))
+        facts.feedback[door].insert(0, (0, first))
     since = {"U": 0 if first == "U" else None, "L": 0 if first == "L" else None}
     out: dict[str, list[Span]] = {"U": [], "L": []}
     for at, door, new in changes:

@@ -134,7 +134,7 @@ class Status:
         """Every frame says of each door what its latch said at some instant of the last 20 ms."""
         slack = CHANGE_US + TRANSIT_US + self._u
         seen: dict[bytes, tuple[int, ...]] = {}
-        steady_since = max((changes[-1][0] for changes in self._f.latches.values()), default=0)
+        steady_since = max((changes[-1][0] for changes in self._f.feedback.values()), default=0)
         checked_steady: set[bytes] = set()
         for event in self._f.frames:
             if event[1] == "skip":
@@ -151,15 +151,15 @@ class Status:
                 doors = seen[tail] = tuple(values[f"Door_{d}"] for d in DOORS)
             for door, said in zip(DOORS, doors, strict=True):
                 if not self._could(door, said, at - slack, at) and not self._excused(at - slack, at):
-                    return self._fail(at, f"says {_WORDS[said]} of door {door}, its latch is {self._f.latch_at(door, at)}")
+                    return self._fail(at, f"says {_WORDS[said]} of door {door}, its feedback is {self._f.feedback_at(door, at)}")
         return None
 
     def _could(self, door: str, said: int, start_us: int, end_us: int) -> bool:
         if said == FAULT:
             return True
         wanted = {0: "L", 1: "U", MOVING: "X"}[said]
-        changes = self._f.latches[door]
-        if self._f.latch_at(door, start_us) == wanted:
+        changes = self._f.feedback[door]
+        if self._f.feedback_at(door, start_us) == wanted:
             return True
         if any(start_us <= at <= end_us and state == wanted for at, state in changes):
             return True
@@ -174,7 +174,7 @@ class Status:
         limit = CHANGE_US + TRANSIT_US + self._u
         frames: list[Event] = [e for e in self._f.frames if e[1] == "can"]
         for door in DOORS:
-            changes = self._f.latches[door]
+            changes = self._f.feedback[door]
             for place, (at, state) in enumerate(changes):
                 if place == 0 or state == "X" or at + limit > self._f.end_us:
                     continue

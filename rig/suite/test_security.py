@@ -1,0 +1,104 @@
+"""Nobody else gets in: forged, replayed, held-back and ill-lived commands, and supplies that fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.prover import Prover
+from rig.scenario import Attack, Carry, Fault, Intent, Scenario, Session, Via
+from rig.world.attacker import KINDS
+
+FORGERIES = [k for k in KINDS if k.startswith("forge") or k.startswith("plain")]
+CHANNELS: tuple[Via, ...] = ("bluetooth", "cloud")
+
+
+@pytest.mark.requirement("SEC-1")
+@pytest.mark.parametrize("session", ["cold", "warm"])
+@pytest.mark.parametrize("kind", FORGERIES)
+def test_forged_message_moves_nothing(prove: Prover, kind: str, session: Session) -> None:
+    """Without and with a session that the attacker could overhear."""
+    prove(Scenario(carry=Carry(session=session), timeline=(Attack(kind, 1_000_000),)))
+
+
+@pytest.mark.requirement("SEC-2")
+@pytest.mark.parametrize("again", CHANNELS)
+@pytest.mark.parametrize("first", CHANNELS)
+def test_replay_moves_nothing(prove: Prover, first: Via, again: str) -> None:
+    """A genuine unlock, then a lock, then the unlock once more, on the same and on the other channel."""
+    for gap_us in (3_000_000, 5_000_000):
+        prove(
+            Scenario(
+                timeline=(
+                    Intent("unlock", 0, first),
+                    Intent("lock", 2_000_000, first),
+                    Attack(f"replay_{again}", 2_000_000 + gap_us),
+                )
+            )
+        )
+
+
+@pytest.mark.requirement("SEC-2")
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_replay_into_a_new_epoch_moves_nothing(prove: Prover, channel: Via) -> None:
+    """A reset between the genuine command and its replay; the relock has closed the doors."""
+    prove(
+        Scenario(
+            timeline=(
+                Intent("unlock", 0, channel),
+                Intent("lock", 2_000_000, channel),
+                Fault("power.reset", 5_000_000, 5_300_000),
+                Attack(f"replay_{channel}", 7_000_000),
+            )
+        )
+    )
+
+
+@pytest.mark.requirement("SEC-3")
+@pytest.mark.parametrize("lifetime", ["zero", "past", "long"])
+def test_bad_lifetime_moves_nothing(prove: Prover, lifetime: str) -> None:
+    """Another enrolled key signs commands that must not be accepted."""
+    prove(Scenario(timeline=(Fault(f"credential.lifetime_{lifetime}", 0, 10_000_000),)))
+
+
+@pytest.mark.requirement("SEC-4")
+@pytest.mark.parametrize("delay_ms", [12_000, 35_000])
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_command_delivered_late_moves_nothing(prove: Prover, channel: Via, delay_ms: int) -> None:
+    """The only command of an intent is held back until it has expired."""
+    prove(
+        Scenario(
+            timeline=(
+                Attack(f"hold_{channel}", 0, (("delay_ms", delay_ms),)),
+                Intent("unlock", 1_000_000, channel),
+                Fault("bluetooth.radio_off", 2_500_000, None),
+                Fault("server.500", 2_500_000, None),
+            )
+        )
+    )
+
+
+@pytest.mark.requirement("SEC-5")
+@pytest.mark.parametrize("second", ["bluetooth", "cloud"])
+def test_unlock_while_unlocked_moves_nothing(prove: Prover, second: Via) -> None:
+    """A second wish finds the doors open."""
+    prove(Scenario(timeline=(Intent("unlock", 0, "bluetooth"), Intent("unlock", 12_000_000, second))))
+
+
+@pytest.mark.requirement("SEC-10", "AVL-8")
+@pytest.mark.parametrize("doors", ["locked", "unlocked"])
+@pytest.mark.parametrize("mv", [0, 3000, 6000, 7000, 8000])
+def test_supply_failure_moves_nothing(prove: Prover, mv: int, doors: str) -> None:
+    """A cut, and dips of several depths; 1.2 s after it a card still opens."""
+    fault = Fault("power.dip", 1_000_000, 1_400_000, (("mv", mv),))
+    scenario = Scenario(doors="locked" if doors == "locked" else "unlocked", timeline=(fault,))
+    prove(scenario)
+    prove(scenario.with_timeline(fault, Intent("unlock", 2_600_000, "card")))
+
+
+@pytest.mark.requirement("SAF-3")
+@pytest.mark.parametrize("via", ["bluetooth", "cloud", "card"])
+def test_relock(prove: Prover, via: Via) -> None:
+    """Doors that nobody opens lock again; also after a reset meanwhile."""
+    unlock = Intent("unlock", 0, via)
+    prove(Scenario(timeline=(unlock,)))
+    prove(Scenario(timeline=(unlock, Fault("power.reset", 10_000_000, 10_500_000))))
