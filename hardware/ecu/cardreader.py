@@ -165,9 +165,7 @@ class CardReader:
 
     def _list(self) -> None:
         self._polled_us = self.core.cpu.now
-        self.command(
-            pn532.IN_LIST_PASSIVE_TARGET, bytes((MAX_TARGETS, 0x00)), LIST_US, self._listed
-        )
+        self.command(pn532.IN_LIST_PASSIVE_TARGET, bytes((MAX_TARGETS, 0x00)), LIST_US, self._listed)
 
     def _listed(self, payload: bytes | None) -> None:
         if payload is None:

@@ -59,7 +59,9 @@ class Shared:
     codecs: Codecs
     status_payloads: dict[tuple[tuple[int, ...], int, bool, int, int], bytes] = field(default_factory=dict)
     decoded: Mapping[int, dict[bytes, dict[str, int]]] = field(
-        default_factory=lambda: {i: {} for i in (ids.VEHICLE_STATE, ids.TELEMATICS_STATE, ids.BLUETOOTH_STATE)}
+        default_factory=lambda: {
+            i: {} for i in (ids.VEHICLE_STATE, ids.TELEMATICS_STATE, ids.BLUETOOTH_STATE)
+        }
     )
 
 
@@ -135,6 +137,9 @@ class Core:
 
     def _ready(self) -> None:
         parts = self._parts
+        self.cpu.connect(CAN, self._frame)
+        self.cpu.connect(UART, self._burst)
+        self.cpu.connect(WIRE, self._wire)
         self.store = Store(self._memory)
         self.speed = Speed()
         self.entropy = parts.entropy(self._random)
@@ -168,9 +173,6 @@ class Core:
             ids.CLOUD_REQUEST: self.cloud.frame,
             ids.BLUETOOTH_REQUEST: self.bluetooth.frame,
         }
-        self.cpu.connect(CAN, self._frame)
-        self.cpu.connect(UART, self._burst)
-        self.cpu.connect(WIRE, self._wire)
         self._self_test()
         self.store.image.boot_count += 1
         self.store.commit()

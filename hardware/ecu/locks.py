@@ -229,7 +229,9 @@ class Locks:
         ajar = self.core.pins.ajar
         reached = all(d.feedback == target or (target == "L" and ajar[d.index]) for d in self.doors)
         if reached:
-            self.core.log(f"doors {'locked' if target == 'L' else 'unlocked'} {orders[0].source.name.lower()}")
+            self.core.log(
+                f"doors {'locked' if target == 'L' else 'unlocked'} {orders[0].source.name.lower()}"
+            )
             if target == "U":
                 self.last_unlock_us = self.core.cpu.now
         for order in orders:

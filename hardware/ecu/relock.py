@@ -35,7 +35,11 @@ class Relock:
     def unlocking(self, source: Source) -> None:
         """An order to unlock is about to be carried out; noted first, so that a reset half-way still relocks."""
         image = self.core.store.image
-        due = (source in CREDENTIALS or image.relock_due) and not image.relock_ban and source is not Source.CRASH
+        due = (
+            (source in CREDENTIALS or image.relock_due)
+            and not image.relock_ban
+            and source is not Source.CRASH
+        )
         ban = image.relock_ban or source is Source.CRASH
         if (due, ban) != (image.relock_due, image.relock_ban):
             image.relock_due, image.relock_ban = due, ban

@@ -1,5 +1,6 @@
-"""The other ECUs' frames: VehicleState with speed, crash and power mode, what TCU and Bluetooth module say, the
-inside switch. All E2E-checked; decoding is cached by bytes.
+"""The other ECUs' frames: vehicle state, what TCU and Bluetooth module say, the inside switch.
+
+All are E2E-checked; decoding is cached by bytes.
 
 Knows nothing of credentials.
 """
@@ -30,7 +31,7 @@ VEHICLE_STATE_CYCLE_US = 100_000
 SLOW_CYCLE_US = 1_000_000
 CRASH_FRAMES = 2
 SWITCH_BURST_US = 150_000
-"""A switch press is sent 3 times, 20 ms apart; frames closer than this to the one before are the same press."""
+"""A press is sent 3 times, 20 ms apart; frames closer than this to the one before are the same press."""
 
 _CACHE_LIMIT = 512
 

@@ -1,0 +1,108 @@
+"""An emulated ECU in process, on simulated lines, for the `model` fidelity.
+
+Everything is fresh for each run: bus, lines, memory and ECU; all randomness comes from the seed.
+"""
+
+from __future__ import annotations
+
+import random
+
+from hardware.ecu import config as ids
+from hardware.ecu.defects import build_ecu
+from hardware.ecu.memory import MemoryPort, RamMemory
+from hardware.ecu.onkernel import EcuOnKernel
+from hardware.provision import Provision
+from rig.kernel import Kernel
+from rig.sim.canbus import FrameListener, SimBus
+from rig.sim.textline import SimText, TextEnd
+from rig.sim.uart import SimUart, UartEnd
+
+HEARD = frozenset(
+    {
+        ids.VEHICLE_STATE,
+        ids.TELEMATICS_STATE,
+        ids.BLUETOOTH_STATE,
+        ids.INTERIOR_SWITCH,
+        ids.CLOUD_REQUEST,
+        ids.BLUETOOTH_REQUEST,
+        *range(0x500, 0x510),
+    }
+)
+"""Identifiers that cost the ECU time; log frames do too."""
+
+CAPABILITIES = frozenset({"can.bus_off", "can.flood", "power.reset", "power.dip", "idle.skip"})
+
+
+class ModelEdges:
+    """The rig's ends of all lines (implements `rig.ports.Edges`), and the ECU behind them."""
+
+    def __init__(self, bus: SimBus, uart: SimUart, io: SimText, console: SimText, ecu: EcuOnKernel) -> None:
+        self._bus = bus
+        self._uart = uart
+        self._io = io
+        self._console = console
+        self.dut = ecu
+
+    @property
+    def bus(self) -> SimBus:
+        return self._bus
+
+    @property
+    def reader(self) -> UartEnd:
+        return self._uart.a
+
+    @property
+    def io(self) -> TextEnd:
+        return self._io.a
+
+    @property
+    def console(self) -> TextEnd:
+        return self._console.a
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return CAPABILITIES
+
+    def dut_quiet_until(self) -> int | None:
+        if not self._uart.idle or not self._io.idle:
+            return None
+        return self.dut.quiet()
+
+    def dut_skip(self, delta_us: int) -> None:
+        self.dut.skip(delta_us)
+
+
+def model_edges(
+    kernel: Kernel,
+    *,
+    defect: str | None,
+    seed: int,
+    identities: Provision,
+    on_frame: FrameListener | None = None,
+    collapse: bool = True,
+    memory: MemoryPort | None = None,
+) -> ModelEdges:
+    """Builds the lines and an ECU on them; it is off until the I/O line brings a supply.
+
+    Args:
+        kernel: the clock and queue.
+        defect: name of a planted defect; None: the healthy ECU.
+        seed: of all the ECU's randomness.
+        identities: VIN, keys, cards.
+        on_frame: told of every frame on the bus.
+        collapse: floods cost no event for each of their frames.
+        memory: the ECU's; None: fresh, as provisioned.
+
+    Raises:
+        KeyError: there is no such defect; the text lists those there are.
+    """
+    bus = SimBus(kernel, on_frame=on_frame, collapse_flood=collapse)
+    uart, io, console = SimUart(kernel), SimText(kernel), SimText(kernel)
+    source = random.Random(f"{seed}/ecu")
+    ecu = build_ecu(
+        identities.config(), memory or RamMemory(identities.memory_image()), source.randbytes, defect
+    )
+    bound = EcuOnKernel(kernel, ecu, uart.b, io.b, console.b.write)
+    node = bus.node("ecu", bound.can_rx, HEARD, on_state=bound.bus_off, on_flood=bound.flood)
+    bound.connect_can(node)
+    return ModelEdges(bus, uart, io, console, bound)
