@@ -1,0 +1,411 @@
+"""A bench: where each line of one DUT is, who plays the DUT, and how exactly time is known there.
+
+Loads and checks bench files; opens nothing and knows nothing of scenarios.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, cast
+
+import can
+import serial
+
+from hardware.benchfile import BenchError, Scalar, Table
+from hardware.slcan import BITRATE_CODES
+
+__all__ = [
+    "Bench",
+    "BenchError",
+    "CanSpec",
+    "DutSpec",
+    "Finding",
+    "SerialSpec",
+    "check_bench",
+    "list_benches",
+    "load_bench",
+]
+
+PTY = "pty"
+"""In place of a port: the emulated ECU's process makes a pseudo-terminal."""
+LANE = "{lane}"
+"""In a channel or port: replaced by the number of the lane, 0 to lanes - 1."""
+MAX_LANES = 64
+BAUDRATE = 115_200
+"""vehicle.md: reader and console are 115200 baud, 8N1."""
+OWN_BENCHES = Path("benches")
+"""Folder below the current one where a lab keeps its bench files."""
+
+
+@dataclass(frozen=True, slots=True)
+class CanSpec:
+    """Where the body CAN is.
+
+    Attributes:
+        interface: "slcan" (the rig's own, over any port) or any other python-can interface.
+        channel: what that interface calls it, or "pty".
+        bitrate: bits a second.
+        options: what else the interface wants.
+    """
+
+    interface: str
+    channel: str
+    bitrate: int
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SerialSpec:
+    """Where a serial or text line is.
+
+    Attributes:
+        port: a device, any pyserial URL, or "pty".
+        baudrate: bits a second, 8N1.
+    """
+
+    port: str
+    baudrate: int = BAUDRATE
+
+
+@dataclass(frozen=True, slots=True)
+class DutSpec:
+    """Who plays the DUT.
+
+    Attributes:
+        kind: "emulated" (this project's ECU) or "external" (a part on the bench).
+        command: how the ECU's process is started; its own options are added.
+        memory: path of its non-volatile memory, or "temporary".
+    """
+
+    kind: Literal["emulated", "external"]
+    command: tuple[str, ...]
+    memory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One bench file.
+
+    Attributes:
+        name: short name.
+        text: one line on what it is.
+        fidelity: "model" (in process, virtual time) or "wire" (real time, real lines).
+        dut: who plays the DUT.
+        uncertainty_ms: what a measured time may be off by; verdicts nearer to a limit are conditional.
+        stall_ms: from this lateness of rig or ECU process on, a run is inconclusive.
+        lanes: how many DUTs may be used at once.
+        can, reader, console, io: where the lines are; None at "model".
+        path: the file it came from.
+    """
+
+    name: str
+    text: str
+    fidelity: Literal["model", "wire"]
+    dut: DutSpec
+    uncertainty_ms: int
+    stall_ms: int
+    lanes: int
+    can: CanSpec | None
+    reader: SerialSpec | None
+    console: SerialSpec | None
+    io: SerialSpec | None
+    path: Path
+
+    @property
+    def serial_lines(self) -> dict[str, SerialSpec]:
+        """The serial and text lines by name."""
+        lines = {"reader": self.reader, "console": self.console, "io": self.io}
+        return {name: line for name, line in lines.items() if line is not None}
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Names of all that two rigs could fight over; empty if everything is made afresh for each."""
+        ports = [f"serial {line.port}" for line in self.serial_lines.values() if line.port != PTY]
+        if self.can is not None and self.can.channel != PTY:
+            ports.insert(0, f"can {self.can.interface} {self.can.channel}")
+        if self.dut.kind == "emulated" and self.fidelity == "wire" and self.dut.memory != "temporary":
+            ports.append(f"memory {self.dut.memory}")
+        lanes = range(self.lanes)
+        return tuple(dict.fromkeys(port.replace(LANE, str(lane)) for lane in lanes for port in ports))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of a bench looked at.
+
+    Attributes:
+        port: "can", "reader", "console", "io" or "dut".
+        ok: whether it can be used.
+        text: what was found.
+        mend: what to do about it; empty if ok.
+    """
+
+    port: str
+    ok: bool
+    text: str
+    mend: str = ""
+
+
+def _packaged() -> Path:
+    return Path(str(files("hardware") / "benches"))
+
+
+def list_benches() -> list[str]:
+    """Names of the benches that come with the rig and of those in ./benches, sorted."""
+    names = {path.stem for folder in (_packaged(), OWN_BENCHES) for path in folder.glob("*.toml")}
+    return sorted(names)
+
+
+def load_bench(name_or_path: str | Path) -> Bench:
+    """Loads a bench by name (./benches first, then those that come with the rig) or by path.
+
+    Raises:
+        BenchError: there is none, or its file has a mistake; names file, line and mend.
+    """
+    text = str(name_or_path)
+    if text.endswith(".toml") or os.sep in text:
+        return _read(Path(text))
+    for folder in (OWN_BENCHES, _packaged()):
+        path = folder / f"{text}.toml"
+        if path.is_file():
+            return _read(path)
+    raise BenchError(
+        None,
+        None,
+        f'there is no bench "{text}"',
+        f"there are {', '.join(list_benches())}; or give a path to a .toml file",
+    )
+
+
+def _read(path: Path) -> Bench:
+    top = Table.load(path)
+    name = top.text("name", default=path.stem)
+    text = top.text("text", default=name)
+    fidelity = cast(Literal["model", "wire"], top.text("fidelity", choices=("model", "wire")))
+    wire = fidelity == "wire"
+    dut = _read_dut(top.table("dut", 'who plays the DUT: kind = "emulated" or "external"'))
+    if dut.kind == "external" and not wire:
+        raise top.error("fidelity", "an external DUT cannot run in virtual time", 'use fidelity = "wire"')
+    uncertainty = top.whole("uncertainty_ms", 1, 1000, None if wire else 1)
+    stall = top.whole("stall_ms", 1, 1000, uncertainty)
+    if stall > uncertainty:
+        raise top.error(
+            "stall_ms",
+            f"stall_ms ({stall}) is above uncertainty_ms ({uncertainty})",
+            "a shorter stall would go unnoticed and still spoil a measured time: lower it",
+        )
+    lanes = top.whole("lanes", 1, MAX_LANES, 1)
+    body = _read_can(top.table("can", "where the body CAN is")) if wire or top.has("can") else None
+    lines = {
+        key: _read_serial(top.table(key, f"where the {key} line is"))
+        for key in ("reader", "console", "io")
+        if wire or top.has(key)
+    }
+    top.end()
+    bench = Bench(
+        name, text, fidelity, dut, uncertainty, stall, lanes,
+        body, lines.get("reader"), lines.get("console"), lines.get("io"), path,
+    )  # fmt: skip
+    _check_ports(top, bench)
+    return bench
+
+
+def _read_dut(table: Table) -> DutSpec:
+    kind = cast(Literal["emulated", "external"], table.text("kind", choices=("emulated", "external")))
+    if kind == "external":
+        for key in ("command", "memory"):
+            if table.has(key):
+                raise table.error(key, f"an external DUT has no {key}", "remove the line")
+    command = table.texts("command", (sys.executable, "-m", "hardware.ecuprocess"))
+    memory = table.text("memory", "temporary")
+    table.end()
+    return DutSpec(kind, command, memory)
+
+
+def _read_can(table: Table) -> CanSpec:
+    interfaces = sorted(can.VALID_INTERFACES)
+    interface = table.text("interface", choices=interfaces)
+    channel = table.text("channel")
+    bitrate = table.whole("bitrate", 10_000, 1_000_000, 500_000)
+    if interface == "slcan" and bitrate not in BITRATE_CODES:
+        raise table.error(
+            "bitrate",
+            f"slcan has no code for {bitrate} bit/s",
+            f"it has {', '.join(map(str, BITRATE_CODES))}",
+        )
+    if channel == PTY and interface != "slcan":
+        raise table.error(
+            "channel", f"{interface} cannot run on a pseudo-terminal", 'use interface = "slcan"'
+        )
+    options = table.scalars("options")
+    if "bitrate" in options or "channel" in options or "interface" in options:
+        raise table.error("options", "options repeat a key of [can]", "set it in [can] alone")
+    table.end()
+    return CanSpec(interface, channel, bitrate, MappingProxyType(options))
+
+
+def _read_serial(table: Table) -> SerialSpec:
+    line = SerialSpec(table.text("port"), table.whole("baudrate", 300, 4_000_000, BAUDRATE))
+    table.end()
+    return line
+
+
+def _check_ports(top: Table, bench: Bench) -> None:
+    """What must hold between the tables of a file."""
+    ports = {name: line.port for name, line in bench.serial_lines.items()}
+    if bench.can is not None:
+        ports["can"] = bench.can.channel
+    used: dict[str, str] = {}
+    for name, port in ports.items():
+        if port == PTY:
+            if bench.dut.kind == "external":
+                raise top.error(
+                    name,
+                    f'{name} is "pty", but nobody makes one for an external DUT',
+                    "give its device or URL",
+                )
+            continue
+        if port in used:
+            raise top.error(
+                name, f"{name} and {used[port]} are both {port}", "each line needs a port of its own"
+            )
+        used[port] = name
+        if bench.lanes > 1 and LANE not in port:
+            raise top.error(
+                name, f"{bench.lanes} lanes would share {port}", f"put {LANE} in its name, or set lanes = 1"
+            )
+    if bench.lanes > 1 and bench.dut.memory != "temporary" and LANE not in bench.dut.memory:
+        raise top.error("dut", f"{bench.lanes} lanes would share one memory", f"put {LANE} in its name")
+
+
+def check_bench(bench: Bench) -> list[Finding]:
+    """Looks whether everything that a bench names is there; opens no port.
+
+    Returns:
+        A finding for each port, the good ones too.
+    """
+    if bench.fidelity == "model":
+        return [Finding("dut", ok=True, text="emulated ECU in process; needs nothing")]
+    findings = [_check_dut(bench.dut)]
+    for lane in range(bench.lanes):
+        if bench.can is not None:
+            findings.append(_check_can(bench.can, lane))
+        findings += [_check_serial(name, line, lane) for name, line in bench.serial_lines.items()]
+    # Lanes on pseudo-terminals differ in nothing.
+    return list(dict.fromkeys(findings))
+
+
+def _check_dut(dut: DutSpec) -> Finding:
+    if dut.kind == "external":
+        return Finding("dut", ok=True, text="external; must be powered through the I/O line")
+    program = dut.command[0]
+    if shutil.which(program) is None:
+        return Finding(
+            "dut", ok=False, text=f"{program} is not there", mend="mend command in [dut], or install it"
+        )
+    if dut.memory != "temporary":
+        folder = Path(dut.memory).resolve().parent
+        if not os.access(folder, os.W_OK):
+            return Finding(
+                "dut", ok=False, text=f"memory: {folder} cannot be written to", mend="make the folder"
+            )
+    return Finding("dut", ok=True, text=f"emulated ECU process, started by {' '.join(dut.command)}")
+
+
+def _check_can(spec: CanSpec, lane: int) -> Finding:
+    channel = spec.channel.replace(LANE, str(lane))
+    if spec.interface == "slcan":
+        if channel == PTY:
+            return _check_pty("can")
+        return _check_device("can", channel)
+    try:
+        importlib.import_module(can.interfaces.BACKENDS[spec.interface][0])
+    except (ImportError, OSError) as error:
+        return Finding(
+            "can", ok=False, text=f"interface {spec.interface} cannot be loaded ({error})",
+            mend="install its driver, see python-can's page on it",
+        )  # fmt: skip
+    if spec.interface == "socketcan":
+        return _check_socketcan(channel)
+    return Finding(
+        "can", ok=True, text=f"{spec.interface} {channel}: driver loads (the adapter was not asked)"
+    )
+
+
+def _check_socketcan(channel: str) -> Finding:
+    if not sys.platform.startswith("linux"):
+        return Finding("can", ok=False, text="SocketCAN exists on Linux alone", mend="use another interface")
+    try:
+        socket.socket(socket.PF_CAN, socket.SOCK_RAW, socket.CAN_RAW).close()
+    except OSError:
+        return Finding(
+            "can", ok=False, text="this system's kernel has no SocketCAN",
+            mend="run under `ci/vcan.sh COMMAND`, which brings a kernel that has it, or use --bench emulated",
+        )  # fmt: skip
+    state = Path("/sys/class/net") / channel / "operstate"
+    flags = Path("/sys/class/net") / channel / "flags"
+    if not state.exists():
+        mend = (
+            f"as root: modprobe vcan; ip link add dev {channel} type vcan; ip link set {channel} up; "
+            "or run under `ci/vcan.sh COMMAND`"
+            if "vcan" in channel
+            else "is the adapter plugged in? `ip -details link show type can` lists what is"
+        )
+        return Finding("can", ok=False, text=f"there is no network interface {channel}", mend=mend)
+    if not int(flags.read_text(), 16) & 1:  # IFF_UP
+        bitrate = "" if "vcan" in channel else " type can bitrate 500000"
+        return Finding(
+            "can", ok=False, text=f"{channel} is down", mend=f"as root: ip link set {channel} up{bitrate}"
+        )
+    return Finding("can", ok=True, text=f"socketcan {channel} is up")
+
+
+def _check_serial(name: str, line: SerialSpec, lane: int) -> Finding:
+    if line.port == PTY:
+        return _check_pty(name)
+    return _check_device(name, line.port.replace(LANE, str(lane)))
+
+
+def _check_pty(name: str) -> Finding:
+    if sys.platform == "win32" or not Path("/dev/ptmx").exists():
+        return Finding(
+            name, ok=False, text="this system has no pseudo-terminals",
+            mend='use --bench model, or give COM ports or socket:// URLs instead of "pty"',
+        )  # fmt: skip
+    return Finding(name, ok=True, text="pseudo-terminal, made by the ECU's process")
+
+
+def _check_device(name: str, port: str) -> Finding:
+    if "://" in port:
+        try:
+            serial.serial_for_url(port, do_not_open=True)
+        except (ValueError, serial.SerialException) as error:
+            return Finding(
+                name,
+                ok=False,
+                text=f"{port}: {error}",
+                mend="pyserial knows socket://, rfc2217://, hwgrep://, spy://",
+            )
+        return Finding(name, ok=True, text=f"{port} (not asked whether it answers)")
+    if sys.platform == "win32":
+        return Finding(name, ok=True, text=f"{port} (not looked for)")
+    if not Path(port).exists():
+        return Finding(
+            name, ok=False, text=f"{port} is not there",
+            mend="is the adapter plugged in? `python -m serial.tools.list_ports` lists what is",
+        )  # fmt: skip
+    if not os.access(port, os.R_OK | os.W_OK):
+        return Finding(
+            name, ok=False, text=f"{port} may not be opened by this user",
+            mend='join the group that owns it (often "dialout") and log in again',
+        )  # fmt: skip
+    return Finding(name, ok=True, text=f"{port} is there")
