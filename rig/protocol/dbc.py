@@ -71,7 +71,8 @@ class MessageCodec:
                 shift, minimum, maximum, mask, is_big = fields[name]
                 if not minimum <= value <= maximum:
                     raise DbcError(
-                        f"message {self.name}: {name} = {value} is out of range; it takes {minimum} to {maximum}"
+                        f"message {self.name}: {name} = {value} is out of range;"
+                        f" it takes {minimum} to {maximum}"
                     )
                 if is_big:
                     big |= (value & mask) << shift
@@ -116,9 +117,7 @@ class MessageCodec:
         for signal in self.signals:
             if signal.name == name:
                 return signal
-        raise DbcError(
-            f"message {self.name}: there is no signal {name!r}; it has {', '.join(self._fields)}"
-        )
+        raise DbcError(f"message {self.name}: there is no signal {name!r}; it has {', '.join(self._fields)}")
 
 
 class Codecs(Mapping[str, MessageCodec]):
@@ -170,7 +169,9 @@ def load_codecs(dbc_text: str, source: str) -> Codecs:
     except Exception as error:  # cantools and its parser raise a dozen kinds, all meaning the same
         line = re.search(r"line (\d+)", str(error))
         place = f"{source}:{line.group(1)}" if line else source
-        raise DbcError(f"{place}: not a usable DBC file ({error}); mend it there or export it again") from error
+        raise DbcError(
+            f"{place}: not a usable DBC file ({error}); mend it there or export it again"
+        ) from error
     if not isinstance(database, Database):
         raise DbcError(f"{source}: not a CAN database; export it as DBC")
     return Codecs({message.name: _compile(message, source) for message in database.messages}, source)
@@ -186,7 +187,13 @@ def _compile(message: Message, source: str) -> MessageCodec:
         raise DbcError(f"{where}: is multiplexed; give each layout an identifier of its own")
     signals = tuple(_compile_signal(signal, message.length, where) for signal in message.signals)
     fields = {
-        signal.name: (signal.shift, signal.minimum, signal.maximum, (1 << signal.length) - 1, signal.big_endian)
+        signal.name: (
+            signal.shift,
+            signal.minimum,
+            signal.maximum,
+            (1 << signal.length) - 1,
+            signal.big_endian,
+        )
         for signal in signals
     }
     plain = all(not signal.signed and not signal.big_endian for signal in signals)

@@ -88,7 +88,9 @@ def authenticate_apdu(reader_public: bytes, challenge: bytes) -> bytes:
     """Challenges the card: 81 bytes of data, the reader's public key and 16 challenge bytes."""
     data = reader_public + challenge
     if len(data) != PUBLIC_KEY_LENGTH + CHALLENGE_LENGTH:
-        raise ValueError(f"key card: 65 bytes of key and 16 of challenge are needed, not {len(data)} together")
+        raise ValueError(
+            f"key card: 65 bytes of key and 16 of challenge are needed, not {len(data)} together"
+        )
     return bytes((CLA, INS_AUTHENTICATE, 0x00, 0x00, len(data))) + data + b"\x00"
 
 
@@ -122,7 +124,9 @@ def card_answer(card: Identity, reader_public: bytes, challenge: bytes, salt: by
         VcpError: the reader's public key is no point on P-256.
     """
     if len(challenge) != CHALLENGE_LENGTH or len(salt) != SALT_LENGTH:
-        raise ValueError(f"key card: 16 bytes of challenge and 4 of salt, not {len(challenge)} and {len(salt)}")
+        raise ValueError(
+            f"key card: 16 bytes of challenge and 4 of salt, not {len(challenge)} and {len(salt)}"
+        )
     encryptor = _cipher(shared_key(card, reader_public)).encryptor()
     return encryptor.update(salt + challenge[SALT_LENGTH:]) + encryptor.finalize()
 

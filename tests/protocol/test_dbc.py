@@ -51,7 +51,9 @@ def _edges(minimum: int, maximum: int) -> st.SearchStrategy[int]:
 
 @pytest.mark.parametrize(("codec", "database"), CASES)
 @given(data=st.data())
-def test_encodes_and_decodes_as_cantools(codec: MessageCodec, database: Database, data: st.DataObject) -> None:
+def test_encodes_and_decodes_as_cantools(
+    codec: MessageCodec, database: Database, data: st.DataObject
+) -> None:
     values = data.draw(
         st.fixed_dictionaries(
             {signal.name: _edges(signal.minimum, signal.maximum) for signal in codec.signals}
@@ -64,7 +66,9 @@ def test_encodes_and_decodes_as_cantools(codec: MessageCodec, database: Database
 
 @pytest.mark.parametrize(("codec", "database"), CASES)
 @given(data=st.data())
-def test_decodes_any_payload_as_cantools(codec: MessageCodec, database: Database, data: st.DataObject) -> None:
+def test_decodes_any_payload_as_cantools(
+    codec: MessageCodec, database: Database, data: st.DataObject
+) -> None:
     payload = data.draw(st.binary(min_size=codec.length, max_size=codec.length))
     theirs = database.decode_message(codec.name, payload, decode_choices=False, scaling=False)
     assert codec.decode(payload) == theirs
@@ -106,7 +110,9 @@ def test_body_has_the_messages_of_the_vehicle() -> None:
     assert BODY.by_id(0x123) is None
 
 
-@pytest.mark.parametrize("name", ["LockStatus", "VehicleState", "TelematicsState", "BluetoothState", "InteriorSwitch"])
+@pytest.mark.parametrize(
+    "name", ["LockStatus", "VehicleState", "TelematicsState", "BluetoothState", "InteriorSwitch"]
+)
 def test_protected_messages_keep_crc_and_counter_where_e2e_wants_them(name: str) -> None:
     crc, counter = BODY[name].signal("CRC"), BODY[name].signal("Counter")
     assert (crc.shift, crc.length, counter.shift, counter.length) == (0, 8, 8, 4)
@@ -151,7 +157,10 @@ HEAD = 'VERSION ""\nNS_ :\nBS_:\nBU_: A\n'
     [
         (HEAD + "BO_ 1 M: eight A\n", r"bench\.dbc:5: not a usable DBC"),
         (HEAD + 'BO_ 1 M: 8 A\n SG_ S : 0|70@1+ (1,0) [0|0] "" A\n', "not a usable DBC"),
-        (HEAD + 'BO_ 1 M: 8 A\n SG_ S : 0|8@1+ (1,0) [0|0] "" A\n SG_ T : 7|8@1+ (1,0) [0|0] "" A\n', "not a usable"),
+        (
+            HEAD + 'BO_ 1 M: 8 A\n SG_ S : 0|8@1+ (1,0) [0|0] "" A\n SG_ T : 7|8@1+ (1,0) [0|0] "" A\n',
+            "not a usable",
+        ),
         (HEAD + 'BO_ 2147483649 M: 8 A\n SG_ S : 0|8@1+ (1,0) [0|0] "" A\n', "29-bit identifier"),
         (HEAD + "BO_ 1 M: 64 A\n", "classic CAN carries 8"),
         (

@@ -46,7 +46,8 @@ def test_any_flipped_bit_is_noticed(data_id: int, payload: bytes, counter: int, 
 
 
 @pytest.mark.parametrize(
-    ("data_id", "payload", "counter"), [(0x10000, bytes(8), 0), (1, bytes(7), 0), (1, bytes(8), 15), (1, bytes(8), -1)]
+    ("data_id", "payload", "counter"),
+    [(0x10000, bytes(8), 0), (1, bytes(7), 0), (1, bytes(8), 15), (1, bytes(8), -1)],
 )
 def test_out_of_range_is_refused(data_id: int, payload: bytes, counter: int) -> None:
     with pytest.raises(ValueError, match="E2E"):

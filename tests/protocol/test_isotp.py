@@ -257,7 +257,9 @@ def test_a_message_over_the_limit_is_answered_by_overflow() -> None:
     assert end.deadline_us is None
 
 
-@pytest.mark.parametrize(("st_min", "step_us"), [(1, 1000), (0x7F, 127_000), (0xF3, 300), (0x80, 127_000), (0xFA, 127_000)])
+@pytest.mark.parametrize(
+    ("st_min", "step_us"), [(1, 1000), (0x7F, 127_000), (0xF3, 300), (0x80, 127_000), (0xFA, 127_000)]
+)
 def test_the_peers_separation_time_is_kept(st_min: int, step_us: int) -> None:
     end = Endpoint(1, 2)
     end.send(0, bytes(6 + 21))
@@ -297,7 +299,8 @@ def test_impossible_payloads_are_refused(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "frame", ["", "00", "08aabbccddeeff00", "0211", "1007010203040506", "10", "1014010203", "40", "ff", "30", "2100"]
+    "frame",
+    ["", "00", "08aabbccddeeff00", "0211", "1007010203040506", "10", "1014010203", "40", "ff", "30", "2100"],
 )
 def test_malformed_frames_are_counted(frame: str) -> None:
     end = Endpoint(1, 2)
@@ -369,9 +372,9 @@ def test_talks_with_can_isotp(
             end.out.clear()
         oracle.logic.process(do_rx=True, do_tx=True)
         while oracle.outbox and rng.random() < 0.8:
-            payload = end.receive(now_us, oracle.outbox.popleft())
-            if payload is not None:
-                got_theirs.append(payload)
+            received = end.receive(now_us, oracle.outbox.popleft())
+            if received is not None:
+                got_theirs.append(received)
         while (arrived := oracle.logic.recv()) is not None:
             got_ours.append(bytes(arrived))
         if len(got_ours) == len(ours) and len(got_theirs) == len(theirs):

@@ -74,7 +74,9 @@ def test_wrong_answers_are_refused(challenge: bytes, salt: bytes, bit: int) -> N
     other[15] ^= 1
     assert not check_answer(READER, CARD.public, bytes(other), answer)
     stranger = CardKey.from_seed(b"stranger")
-    assert not check_answer(READER, CARD.public, challenge, card_answer(stranger, READER.public, challenge, salt))
+    assert not check_answer(
+        READER, CARD.public, challenge, card_answer(stranger, READER.public, challenge, salt)
+    )
 
 
 @given(st.binary(max_size=80), st.binary(max_size=20), st.binary(max_size=20))

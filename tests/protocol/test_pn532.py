@@ -45,7 +45,7 @@ def _bytes(event: Event) -> bytes:
 @pytest.mark.parametrize(
     ("tfi", "payload", "expected"),
     [
-        # GetFirmwareVersion and its answer, SAMConfiguration: UM0701-02, 7.2.2 and 7.2.10; PN532 application note.
+        # GetFirmwareVersion and its answer, SAMConfiguration (UM0701-02, 7.2.2 and 7.2.10).
         (HOST_TO_READER, "02", "0000ff02fed4022a00"),
         (READER_TO_HOST, "0332010607", "0000ff06fad50332010607e800"),
         (HOST_TO_READER, "140100", "0000ff04fcd41401001700"),
@@ -90,7 +90,10 @@ def test_round_trip_in_any_chunking(events: list[Event], cuts: list[int]) -> Non
 def test_a_wake_up_is_told_once(cut: int) -> None:
     decoder = Decoder()
     stream = WAKE_UP + frame(HOST_TO_READER, b"\x02")
-    assert decoder.feed(stream[:cut]) + decoder.feed(stream[cut:]) == [Wakeup(), Frame(HOST_TO_READER, b"\x02")]
+    assert decoder.feed(stream[:cut]) + decoder.feed(stream[cut:]) == [
+        Wakeup(),
+        Frame(HOST_TO_READER, b"\x02"),
+    ]
 
 
 CLEAN = frame(HOST_TO_READER, b"\x4a\x02\x55")
