@@ -221,6 +221,7 @@ class Kernel(Schedule):
         except Finished:
             return root.outcome()
         finally:
+            self._current = None  # an interrupt may have come between two steps
             self.close()
 
     def close(self) -> None:

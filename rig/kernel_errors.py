@@ -37,13 +37,18 @@ class ActorError(KernelError):
     Attributes:
         actor: the name of the task, or of the function for a callback.
         at_us: when it failed.
+        cause: the failure itself.
     """
 
     def __init__(self, actor: str, at_us: int, cause: BaseException) -> None:
-        super().__init__(f"{actor} failed at {at_us} us: {type(cause).__name__}: {cause}")
+        # The arguments as they are, so that a search process can hand the error to another by pickle.
+        super().__init__(actor, at_us, cause)
         self.actor = actor
         self.at_us = at_us
         self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.actor} failed at {self.at_us} us: {type(self.cause).__name__}: {self.cause}"
 
 
 class Timeout(Exception):

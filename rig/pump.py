@@ -89,6 +89,7 @@ class Pump:
         except Finished:
             return root.outcome()
         finally:
+            kernel._current = None  # an interrupt may have come between two steps
             kernel.close()
             self._inbox.clear()
 

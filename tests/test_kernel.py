@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import warnings
 import weakref
 from collections.abc import Callable
@@ -353,6 +354,26 @@ def test_a_failure_names_actor_and_time(how: str) -> None:
     assert str(caught.value) == f"{name} failed at 1000000 us: ValueError: no such door"
     assert (caught.value.actor, caught.value.at_us) == (name, 1_000_000)
     assert isinstance(caught.value.__cause__, ValueError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_an_interrupt_passes_and_closes_the_others() -> None:
+    kernel, log = Kernel(), list[str]()
+
+    async def other() -> None:
+        try:
+            await kernel.sleep(100)
+        finally:
+            log.append("closed")
+
+    async def main() -> None:
+        kernel.spawn(other())
+        await kernel.sleep(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kernel.run(main())
+    assert log == ["closed"]
 
 
 def test_waiting_without_an_actor_is_an_error() -> None:
