@@ -188,7 +188,7 @@ class Phone:
         back_off_s = BACK_OFF_FIRST_S
         try:
             with kernel.timeout(max(0, attempt.deadline_us - kernel.now) / 1e6):
-                while not attempt.settled and not self.signed_out:
+                while not attempt.settled and not self.signed_out and kernel.now < attempt.deadline_us:
                     wait_s = await self._cloud_round(attempt, back_off_s)
                     if attempt.settled:
                         return

@@ -36,7 +36,7 @@ NOMINAL_MV = 12_600
 POWER_ON_US = 50_000
 WARM_UP_US = 1_300_000
 """After power-on (at most 1.0 s until ready) the phone makes its session, if it is to have one."""
-ORIGIN_US = 4_000_000
+ORIGIN_US = 3_000_000
 """When the scenario's own time begins: everything up and settled."""
 RELOCK_WATCH_US = 32_000_000
 """How long doors that stay unlocked are watched: 25 s for *opened*, 30 s + 1 s for the relock."""
