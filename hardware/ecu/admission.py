@@ -58,7 +58,7 @@ class Admission:
         self.core = core
 
     def refuses(self, source: Source, opens: bool) -> Reason | None:
-        """Why `source` may not move the locks (`opens`: unlock them) or authorise driving now; None: it may."""
+        """Why `source` may not unlock (`opens`), lock or authorise driving now; None: it may."""
         core = self.core
         if source is Source.CRASH:
             return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LONGEST_PAYLOAD = 1025
 """One byte of handle and a RoutableMessage of at most 1024 (vehicle.md section 2)."""
 QUEUE_LIMIT = 16
-"""Answers that may wait behind a peer that takes none; more are dropped, as their askers have given up by then."""
+"""Answers that may wait behind a peer that takes none; more are dropped: their askers have given up."""
 
 
 class Channel:

@@ -41,7 +41,7 @@ CREDENTIALS = frozenset({Source.CLOUD, Source.BLUETOOTH, Source.CARD})
 
 
 Reason = Fault | Refusal
-"""Why something was refused: a vehicle-command fault, or from 0x80 on what card and inside switch have (LastRefusal)."""
+"""Why something was refused: a vehicle-command fault, or what card and inside switch have (LastRefusal)."""
 
 
 MENDED_BY_SESSION_INFO = frozenset(

@@ -20,7 +20,7 @@ Item = tuple[int, bytes] | bytes | str | None
 """A CAN frame, a serial burst, a wire message, or None: a log frame of a collapsed flood."""
 
 QUEUE_LIMIT = 64
-"""As deep as the receive buffers of a usual controller; what does not fit is lost, and nobody waits longer."""
+"""As deep as the receive buffers of a usual controller; what does not fit is lost."""
 
 
 class Cpu:

@@ -141,7 +141,7 @@ class Ecu:
     # Idle cycles
 
     def quiet(self) -> int | None:
-        """Until when nothing but idle cycles happens if nothing comes in (µs); None: something is under way."""
+        """Until when (µs) only idle cycles happen if nothing comes in; None: something is under way."""
         core = self._core
         if core is None:
             return FAR_US

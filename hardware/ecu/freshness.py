@@ -1,4 +1,4 @@
-"""Freshness of commands: epoch, clock, expiry, counters. Stricter than the public verifier (vehicle.md section 2).
+"""Freshness of commands: clock, expiry, counters. Stricter than the public verifier.
 
 Knows nothing of signatures or of what a command asks for.
 """

@@ -210,7 +210,8 @@ class Store:
     """The image in use, and how changes become lasting.
 
     A commit first replaces the older slot, then mirrors it into the other one. So at any instant at least one
-    slot is whole, and once a commit has returned both hold it: a slot that goes bad later brings no revoked key back.
+    slot is whole, and once a commit has returned both hold it: a slot that goes bad later brings no revoked
+    key back.
 
     Attributes:
         image: what is in force; change it, then `commit`.

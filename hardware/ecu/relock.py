@@ -33,7 +33,7 @@ class Relock:
         self._arm()
 
     def unlocking(self, source: Source) -> None:
-        """An order to unlock is about to be carried out; noted first, so that a reset half-way still relocks."""
+        """An order to unlock is about to be carried out; noted first, so that a reset does not lose it."""
         image = self.core.store.image
         due = (
             (source in CREDENTIALS or image.relock_due)
