@@ -81,7 +81,7 @@ class Safety:
         accepted = {digest: at for at, _channel, digest, fault in f.answers if fault == 0}
         for hand in f.hands:
             signed = f.signed.get(hand.digest)
-            if signed is None or signed.command != "unlock" or not start_us <= hand.at_us <= until_us:
+            if signed is None or signed.command != "unlock" or hand.origin not in ("genuine", "late") or not start_us <= hand.at_us <= until_us:
                 continue
             if signed.key == "valet":
                 continue

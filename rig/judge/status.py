@@ -100,7 +100,8 @@ class Status:
         for event in self._f.frames:
             at = event[0]
             if event[1] == "skip":
-                if last is not None:
+                # Of a DUT that was silent already, no frames were skipped.
+                if last is not None and at - last.at_us <= CYCLE_HIGH_US + self._u:
                     skipped = number(event, 2)
                     last = _Last(last.at_us + skipped, (last.counter + skipped // 100_000) % COUNTERS)
                 continue

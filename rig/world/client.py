@@ -117,7 +117,7 @@ class Client:
         self.session = Session(info.public, info.epoch, info.clock_s, now_us)
         return True
 
-    def command(self, action: int, channel: str, expires_at: int, now_us: int = 0) -> Sent:
+    def command(self, action: int, channel: str, expires_at: int, now_us: int) -> Sent:
         """Signs a command with the next counter."""
         session = self.session
         assert session is not None, "no command without a session"

@@ -175,7 +175,7 @@ class Phone:
                 if answer is None or of is None:
                     continue
                 self._log_answer("bluetooth", of, answer)
-                self._settle(attempt, answer)
+                self._settle(attempt, answer, of)
                 if attempt.settled:
                     return
                 await kernel.sleep(RESYNC_S)
@@ -221,7 +221,7 @@ class Phone:
         if answer is None or of is None:
             return back_off_s
         self._log_answer("cloud", of, answer)
-        self._settle(attempt, answer)
+        self._settle(attempt, answer, of)
         return RESYNC_S
 
     async def _post(self, message: bytes) -> vcp.RoutableMessage | float | None:
@@ -262,7 +262,7 @@ class Phone:
         assert session is not None, "no command without a session"
         expires = int(session.clock_at(now) + (attempt.deadline_us - now) / 1e6) - 1
         action = vcp.UNLOCK if attempt.want == "unlock" else vcp.LOCK
-        sent = self.client.command(action, channel, expires)
+        sent = self.client.command(action, channel, expires, now)
         attempt.sent.append(sent)
         sent.log(self._world, attempt.index, "phone")
         return sent
@@ -273,7 +273,7 @@ class Phone:
             return None, None
         return self.client.read(message, sent, self._kernel.now), sent
 
-    def _settle(self, attempt: Attempt, answer: Answer) -> None:
+    def _settle(self, attempt: Attempt, answer: Answer, sent: Sent) -> None:
         if answer.fault == 0:
             attempt.outcome = "opened" if attempt.want == "unlock" else "locked"
         elif answer.fault not in UNSETTLED:
@@ -281,7 +281,7 @@ class Phone:
             attempt.outcome = "unknown" if unanswered else "refused"
             attempt.detail = vcp.fault_name(answer.fault)
         if answer.resynchronised:
-            self._log_clock(self._kernel.now)
+            self._log_clock(sent.signed_us)
 
     def _log_answer(self, channel: str, sent: Sent, answer: Answer) -> None:
         self._world.log("answer", channel, sent.digest, answer.fault)

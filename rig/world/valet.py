@@ -66,7 +66,7 @@ class Valet:
             clock = int(session.clock_at(world.kernel.now))
             expires = {"zero": 0, "past": max(1, clock - PAST_S), "long": clock + LONG_S}[how]
             self._wishes += 1
-            sent = client.command(vcp.UNLOCK, "bluetooth", expires)
+            sent = client.command(vcp.UNLOCK, "bluetooth", expires, world.kernel.now)
             sent.log(world, NO_INTENT - self._wishes, "valet")
             await link.write(sent.message, Step.HANDSHAKE)
             await link.receive(PATIENCE_S)
