@@ -145,11 +145,16 @@ class BlockProtocol:
         if pcb & 0xEE == 0xA2 and len(block) == 1:  # R(ACK), R(NAK)
             return self._acknowledge(pcb)
         if pcb == 0xC2 and len(block) == 1:  # S(DESELECT)
-            return SHORT_US, self._deselect
+            return SHORT_US, self.deselect
         if pcb == 0xF2 and len(block) == 2 and self._waiting is not None:  # S(WTX)
             apdu, left = self._waiting
             return self._work(apdu, left)
         return None
+
+    def deselect(self) -> bytes:
+        """Halts the card, until it is activated anew; gives its S(DESELECT) block."""
+        self._active = False
+        return b"\xc2"
 
     def _activate(self, parameter: int) -> bytes:
         # FSDI to FSD (5.1); start byte and two checksum bytes belong to the frame.
@@ -160,10 +165,6 @@ class BlockProtocol:
         self._in, self._out, self._last, self._waiting = b"", [], b"", None
         self._card.power_up()
         return ATS
-
-    def _deselect(self) -> bytes:
-        self._active = False
-        return b"\xc2"
 
     def _information(self, pcb: int, body: bytes) -> Reply:
         self._number = pcb & 1

@@ -42,7 +42,7 @@ DEAF_BYTES = 2
 FIRMWARE = bytes.fromhex("32010607")
 """IC PN532, version 1.6, types A, B and ISO 18092 (7.2.2)."""
 BAUD_RATES = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 1_288_000)
-"""SetSerialBaudRate's codes (7.2.6)."""
+"""SetSerialBaudRate's codes (7.2.8)."""
 FOREVER = 0xFF
 """MxRtyPassiveActivation: tries without end (7.3.1)."""
 AUTOMATIC_RATS = 0x10
@@ -189,7 +189,7 @@ class Pn532Reader:
         for event in self._decoder.feed(data):
             if isinstance(event, Frame):
                 if event.tfi == HOST_TO_READER:
-                    # A new command ends the one under way (6.2.2.1).
+                    # A new command ends the one under way (6.2.2).
                     self._abort()
                     self._job = self._kernel.after(ACK_US, self._take, event.payload)
             elif isinstance(event, Ack):
@@ -420,7 +420,7 @@ class Pn532Reader:
             return STATUS_WRONG_CONTEXT
         for one in [number] if number else list(self._targets):
             self._targets[one].in_part_4 = False
-            self._targets[one].blocks.receive(b"\xc2")
+            self._targets[one].blocks.deselect()
             if forget:
                 del self._targets[one]
         return STATUS_OK
