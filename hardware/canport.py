@@ -397,7 +397,7 @@ class CanPort:
         return node
 
     def set_dut_bus_off(self, off: bool) -> None:
-        if self._link.bus_off_refusal is not None:
+        if off and self._link.bus_off_refusal is not None:
             raise Unsupported(f"{self._name}: {self._link.bus_off_refusal}")
         self._link.set_off(off)
 
