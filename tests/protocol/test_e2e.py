@@ -108,3 +108,8 @@ def test_reset_forgets() -> None:
     receiver.reset()
     assert receiver.last_valid_us is None
     assert receiver.accept(1, protect(0x1B0, bytes(8), 7))
+
+
+def test_the_invalid_counter_is_refused_even_with_its_crc() -> None:
+    body = b"\x0f" + bytes(6)
+    assert not check_crc(0x1B0, bytes((crc8(b"\xb0\x01" + body),)) + body)

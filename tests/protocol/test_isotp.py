@@ -382,3 +382,36 @@ def test_talks_with_can_isotp(
     assert got_ours == ours
     assert got_theirs == theirs
     assert end.errors == 0
+
+
+def test_waits_are_counted_anew_after_every_block_and_transfer() -> None:
+    end = Endpoint(1, 2)
+    for _ in range(3):
+        end.send(0, bytes(6 + 14))
+        for _ in range(2):
+            for _ in range(MOST_WAITS):
+                end.receive(0, b"\x31\x00\x00")
+            end.receive(0, b"\x30\x01\x00")
+        assert not end.sending
+    end.send(0, bytes(20))
+    for _ in range(MOST_WAITS):
+        end.receive(0, b"\x31\x00\x00")
+    end.tick(N_BS_US)
+    assert end.errors == 1
+    end.send(0, bytes(20))
+    end.receive(0, b"\x31\x00\x00")
+    assert end.errors == 1
+
+
+def test_the_long_form_of_a_short_length_is_ignored() -> None:
+    end = Endpoint(1, 2)
+    end.receive(0, bytes.fromhex("1000000000140102"))
+    assert end.errors == 1
+    assert end.out == []
+
+
+def test_a_frame_of_more_than_8_bytes_adds_no_more_than_7() -> None:
+    end = Endpoint(1, 2)
+    end.receive(0, _first(20))
+    end.receive(0, _cf(1, 0xAA) + b"\xee")
+    assert end.receive(0, _cf(2, 0xBB)) == bytes((1, 2, 3, 4, 5, 6)) + b"\xaa" * 7 + b"\xbb" * 7

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rig.protocol import keycard
 from rig.protocol.keycard import CardKey, authenticate_apdu, card_answer, check_answer, parse_apdu
-from rig.protocol.vcp import Identity
+from rig.protocol.vcp import Identity, shared_key
 
 READER = Identity.from_seed(b"reader")
 CARD = CardKey.from_seed(b"card")
@@ -88,3 +88,11 @@ def test_card_data_never_raises(public: bytes, challenge: bytes, answer: bytes) 
 def test_wrong_lengths_are_refused(challenge: bytes, salt: bytes) -> None:
     with pytest.raises(ValueError, match="key card"):
         card_answer(CARD, READER.public, challenge, salt)
+
+
+@pytest.mark.parametrize("place", range(16))
+def test_exactly_the_last_12_bytes_are_compared(place: int) -> None:
+    block = bytearray(16)
+    block[place] = 1
+    encryptor = Cipher(AES(shared_key(CARD, READER.public)), ECB()).encryptor()
+    assert check_answer(READER, CARD.public, bytes(16), encryptor.update(bytes(block))) == (place < 4)

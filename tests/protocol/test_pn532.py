@@ -128,3 +128,23 @@ def test_a_cut_frame_costs_only_itself() -> None:
     got = decoder.feed(CLEAN[:7] + CLEAN + CLEAN)
     assert got == [Frame(HOST_TO_READER, b"\x4a\x02\x55")] * 2
     assert decoder.errors == 1
+
+
+def test_an_impossible_extended_length_is_passed_over_at_once() -> None:
+    # 65535 bytes with a right checksum of the length: the PN532 has frames of at most 265.
+    assert Decoder().feed(bytes.fromhex("0000ffffffffff02") + CLEAN) == [
+        Frame(HOST_TO_READER, b"\x4a\x02\x55")
+    ]
+
+
+def test_a_start_code_right_behind_a_false_one_counts() -> None:
+    assert Decoder().feed(b"\x00\xff\x05" + CLEAN[1:]) == [Frame(HOST_TO_READER, b"\x4a\x02\x55")]
+
+
+@pytest.mark.parametrize("encoded", [CLEAN, frame(READER_TO_HOST, bytes(260))])
+def test_a_wrong_checksum_is_no_frame(encoded: bytes) -> None:
+    broken = bytearray(encoded)
+    broken[-2] ^= 1
+    decoder = Decoder()
+    assert not any(isinstance(event, Frame) for event in decoder.feed(bytes(broken)))
+    assert decoder.errors >= 1

@@ -526,3 +526,38 @@ def test_a_message_has_1024_bytes_at_most() -> None:
     with pytest.raises(VcpError) as raised:
         vcp.parse(bytes(1025))
     assert raised.value.fault is Fault.REQUEST_MTU_EXCEEDED
+
+
+def test_a_tag_cannot_be_shifted_into_the_ciphertext() -> None:
+    arguments: dict[str, Any] = {
+        "vin": VIN, "epoch": EPOCH, "expires_at": 1, "counter": 1, "flags": 0, "nonce": bytes(12)
+    }  # fmt: skip
+    ciphertext, tag = vcp.sign_gcm(K, plaintext=b"\x10\x00", **arguments)
+    for shift in (1, 15, 16):
+        with pytest.raises(VcpError):
+            vcp.open_gcm(K, ciphertext=ciphertext + tag[:shift], tag=tag[shift:], **arguments)
+
+
+@pytest.mark.parametrize("field", ["flags", "domain", "payload", "counter"])
+def test_a_changed_answer_does_not_authenticate(field: str) -> None:
+    of_request = vcp.request_hash(vcp.TYPE_GCM, bytes(16))
+    data = vcp.build_response(
+        routing=ROUTING, uuid=UUID, payload=b"abc", seal=Seal(K, VIN, of_request, 1, bytes(12))
+    )
+    message = vcp.parse(data)
+    if field == "flags":
+        message.flags = 2
+    elif field == "domain":
+        message.from_destination.domain = universal_message_pb2.DOMAIN_INFOTAINMENT
+    elif field == "payload":
+        message.protobuf_message_as_bytes = b"abd"
+    else:
+        message.signature_data.AES_GCM_Response_data.counter = 2
+    with pytest.raises(VcpError):
+        vcp.read_response(K, VIN, of_request, message)
+
+
+@pytest.mark.parametrize("first", [0x00, 0x02, 0x03, 0x05, 0x06, 0x07])
+def test_only_the_uncompressed_form_of_a_point_is_taken(first: int) -> None:
+    with pytest.raises(VcpError):
+        vcp.shared_key(CLIENT, bytes((first,)) + VEHICLE_PUBLIC[1:])
