@@ -219,7 +219,7 @@ class Car:
         self.edges.console.on_line(lambda line: self.console.append((self.kernel.now, line)))
         self._ports: dict[str, Port] = {}
         self._restbus = self.edges.bus.node("restbus", lambda *_: None, frozenset())
-        self._senders: dict[str, Sender] = {}
+        self.senders: dict[str, Sender] = {}
         self.gateway: dict[str, int] | None = None
 
     def port(self, channel: str) -> Port:
@@ -255,7 +255,7 @@ class Car:
     def restbus(self, name: str, **signals: int) -> None:
         """Sends one E2E-protected frame."""
         codec = self.codecs[name]
-        sender = self._senders.setdefault(name, Sender(codec.can_id))
+        sender = self.senders.setdefault(name, Sender(codec.can_id))
         self._restbus.send(codec.can_id, sender.protect(codec.encode(signals)))
 
     def raw(self, can_id: int, data: bytes) -> None:
