@@ -167,10 +167,10 @@ class Availability:
                 self.cells += [Cell(*c) for c in self._o.cells_after(a.path, a.at_us)]
                 if viable:
                     self.cells += [Cell(*c) for c in self._o.cells_while(a.path, a.at_us, done)]
-        if viable and done is not None:
-            self._independence(a, done, out)
+        if viable:
+            self._independence(a, a.deadline_us if done is None else done, done is None, out)
 
-    def _independence(self, a: Attempt, done: int, out: list[Verdict]) -> None:
+    def _independence(self, a: Attempt, done: int, never: bool, out: list[Verdict]) -> None:
         """AVL-5: what failed elsewhere did not slow this path down."""
         foreign = self._o.foreign(a.path, a.at_us, done)
         if not foreign or self._baseline is None or done <= a.at_us:
@@ -179,12 +179,16 @@ class Availability:
             return
         if not self._o.undisturbed(a.wish.index, a.at_us - 200_000, done):
             return
-        limit = self._baseline(a.path, a.wish.intent.want, a.warm) + SLOWER_US
-        names = ", ".join(sorted({s.mode.name for s in foreign}))
-        out.append(
-            within("AVL-5", done - a.at_us, limit, self._u, a.at_us,
-                   f"{a.path} {a.wish.intent.want} during {names}")
-        )  # fmt: skip
+        healthy = self._baseline(a.path, a.wish.intent.want, a.warm)
+        if not healthy:
+            # A path that does not work when all is healthy fails elsewhere; it is not slowed by anything.
+            return
+        limit = healthy + SLOWER_US
+        what = f"{a.path} {a.wish.intent.want} during {', '.join(sorted({s.mode.name for s in foreign}))}"
+        if never:
+            out.append(Verdict("AVL-5", Outcome.FAIL, f"{what}: never, healthy {healthy / 1e6:.3f} s", None, limit, a.at_us))
+            return
+        out.append(within("AVL-5", done - a.at_us, limit, self._u, a.at_us, what))
 
     def _ladder(self, wish: Wish, out: list[Verdict]) -> None:
         """AVL-1: with phone and card, the driver is in within 30 s whatever fails between phone and car."""

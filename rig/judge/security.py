@@ -190,7 +190,7 @@ class Security:
             # If anybody locked in between, a later message of the same intent may open again.
             if not any(m.direction == "L" and since < m.start_us < start for m in self._f.movements):
                 self._fail("SEC-5", movement, f"intent {token} moved the locks twice")
-        elif any(start - BOOT_US <= t <= start for t, mv in self._f.supplies[1:] if mv >= 6500):
+        elif any(start - BOOT_US <= t <= start for t, mv in self._f.supplies if mv >= 6500):
             self._fail("SEC-10", movement, "the locks opened after the supply came back, and nothing allowed it")
         else:
             self._fail("SEC-1", movement, "the locks opened, and nothing allowed it")

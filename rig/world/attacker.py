@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LINGER_US = 1_000_000
 """How long the attacker's own Bluetooth connection stays after a move."""
+BETWEEN_US = 40_000
+"""Between two messages of one move: enough for the DUT's answer to the first."""
 LIFETIME_S = 10
 
 
@@ -67,10 +69,10 @@ class Attacker:
         self._world.log("attack", index, attack.kind, kind.move(self, index, attack, kind.channel))
 
     def replay(self, _index: int, _attack: Attack, channel: str) -> str:
-        """Sends the last captured command again."""
+        """Sends all captured commands again, the latest first: who listens cannot tell which one opens."""
         if not self._captured:
             return "nothing was captured"
-        return self._send(channel, self._captured[-1], "replay")
+        return self._send(channel, self._captured[::-1], "replay")
 
     def hold(self, index: int, attack: Attack, channel: str) -> str:
         """Will take the next command on a channel and deliver it later."""
@@ -79,15 +81,16 @@ class Attacker:
 
     def forge_unsigned(self, _index: int, _attack: Attack, channel: str) -> str:
         """An unlock command without a signature."""
-        return self._send(channel, vcp.unsigned_command(vcp.UNLOCK, self._bytes(16), self._bytes(16)), "forge")
+        message = vcp.unsigned_command(vcp.UNLOCK, self._bytes(16), self._bytes(16))
+        return self._send(channel, [message], "forge")
 
     def forge_tag(self, _index: int, _attack: Attack, channel: str) -> str:
         """An unlock command in the name of the driver's key, with a made-up MAC."""
-        return self._send(channel, self._command(channel, self._bytes(16)), "forge")
+        return self._send(channel, [self._command(channel, self._bytes(16))], "forge")
 
     def forge_key(self, _index: int, _attack: Attack, channel: str) -> str:
         """An unlock command properly signed by a key that nobody enrolled."""
-        return self._send(channel, self._command(channel, b""), "forge")
+        return self._send(channel, [self._command(channel, b"")], "forge")
 
     def plain_interior(self, _index: int, _attack: Attack, _channel: str) -> str:
         """Inside-switch frames asking to unlock, without a valid CRC."""
@@ -126,16 +129,18 @@ class Attacker:
             tag=tag or None,
         ).message
 
-    def _send(self, channel: str, message: bytes, origin: str) -> str:
+    def _send(self, channel: str, messages: list[bytes], origin: str) -> str:
         world = self._world
         if channel == "cloud":
-            world.tcu.hand(message, origin)
+            for place, message in enumerate(messages):
+                world.kernel.after(place * BETWEEN_US, world.tcu.hand, message, origin)
             return "sent"
         handle = world.air.module.opened()
         if handle is None:
             return "no connection slot was free"
-        world.air.module.hand(handle, message, origin)
-        world.kernel.after(LINGER_US, world.air.module.closed, handle)
+        for place, message in enumerate(messages):
+            world.kernel.after(place * BETWEEN_US, world.air.module.hand, handle, message, origin)
+        world.kernel.after(LINGER_US + len(messages) * BETWEEN_US, world.air.module.closed, handle)
         return "sent"
 
     def _bytes(self, count: int) -> bytes:
@@ -143,8 +148,8 @@ class Attacker:
 
 
 KINDS: Mapping[str, Kind] = {
-    "replay_bluetooth": Kind("sends the last captured command again over Bluetooth", "bluetooth", Attacker.replay),
-    "replay_cloud": Kind("sends the last captured command again over the cloud channel", "cloud", Attacker.replay),
+    "replay_bluetooth": Kind("sends all captured commands again over Bluetooth", "bluetooth", Attacker.replay),
+    "replay_cloud": Kind("sends all captured commands again over the cloud channel", "cloud", Attacker.replay),
     "hold_bluetooth": Kind("holds the next Bluetooth command back and delivers it late", "bluetooth", Attacker.hold),
     "hold_cloud": Kind("holds the next cloud command back and delivers it late", "cloud", Attacker.hold),
     "forge_unsigned_bluetooth": Kind("unlock without signature", "bluetooth", Attacker.forge_unsigned),
