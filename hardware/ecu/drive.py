@@ -41,13 +41,16 @@ class Drive:
     def connection_closed(self, connection: int) -> None:
         """The connection is gone, or replaced."""
         if self._connections.pop(connection, None) is not None:
-            self.core.log(f"drive lapsed connection {connection}")
+            self._lapsed(f"connection {connection}")
 
     def key_revoked(self, key: bytes) -> None:
         """The key was removed, disabled or given another role."""
+        before = self.authorised
         self._until.pop(key, None)
         self._connections = {h: k for h, k in self._connections.items() if k != key}
         self._arm()
+        if before and not self.authorised:
+            self._lapsed("key revoked")
 
     def _arm(self) -> None:
         if self._until:
@@ -59,4 +62,9 @@ class Drive:
         now = self.core.cpu.now
         self._until = {k: t for k, t in self._until.items() if t > now}
         self._arm()
-        self.core.log("drive lapsed")
+        self._lapsed("after 120 s")
+
+    def _lapsed(self, why: str) -> None:
+        # Wakes, so that LockStatus does not stay silent about it.
+        self.core.sleep.activity()
+        self.core.log(f"drive lapsed {why}")
