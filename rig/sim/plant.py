@@ -43,7 +43,7 @@ class PlantListener(Protocol):
 class _Door:
     """One door's motor, latch and switch."""
 
-    __slots__ = ("name", "driven", "moving", "latch", "shown", "ajar", "timer")
+    __slots__ = ("name", "driven", "moving", "latch", "shown", "ajar", "timer", "flips_us")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,6 +53,7 @@ class _Door:
         self.shown = "L"
         self.ajar = False
         self.timer: Handle | None = None
+        self.flips_us = 0
 
 
 class Plant:
@@ -66,6 +67,8 @@ class Plant:
         io: the rig's end of the I/O line.
         on_event: told of everything.
         drive_effect: asked at the start of each drive (door, direction) what it will do; None: it moves.
+        pulse_us: how long a drive must be. In real time, where two ends of a pulse are late by different
+            times, take less than the nominal 150 ms.
 
     Attributes:
         malformed: how many lines of the DUT could not be understood and were ignored.
@@ -78,6 +81,7 @@ class Plant:
         io: TextLine,
         on_event: PlantListener,
         drive_effect: Callable[[str, str], DriveEffect] | None = None,
+        pulse_us: int = PULSE_US,
     ) -> None:
         self.malformed = 0
         self.supply_mv = 0
@@ -85,6 +89,7 @@ class Plant:
         self._kernel = kernel
         self._io = io
         self._on_event = on_event
+        self._pulse_us = pulse_us
         self._doors = {name: _Door(name) for name in DOORS}
         # The DUT has lost its RAM since it was last told everything.
         self._forgotten = True
@@ -191,24 +196,30 @@ class Plant:
             return
         if door.timer is not None:
             self._kernel.cancel(door.timer)
-            door.timer = None
-            self._show(door, door.latch)
+            if door.flips_us == self._kernel.now:
+                # Long enough to the microsecond, whichever event came first.
+                self._flip(door)
+            else:
+                door.timer = None
+                self._show(door, door.latch)
         door.moving = wanted
         if wanted is None or wanted == door.latch:
             return
         if self.drive_effect is not None and self.drive_effect(door.name, wanted) is DriveEffect.STUCK:
             return
+        door.flips_us = self._kernel.now + self._pulse_us
         door.timer = self._kernel.after(MOVING_US, self._leave, door)
 
     def _leave(self, door: _Door) -> None:
         self._show(door, "X")
-        door.timer = self._kernel.after(PULSE_US - MOVING_US, self._flip, door)
+        door.timer = self._kernel.at(door.flips_us, self._flip, door)
 
     def _flip(self, door: _Door) -> None:
         assert door.moving is not None
         door.timer = None
-        door.latch = door.moving
-        self._on_event("latch", door.name, door.latch)
+        if door.latch != door.moving:
+            door.latch = door.moving
+            self._on_event("latch", door.name, door.latch)
         self._show(door, door.latch)
 
     # -- feedback ----------------------------------------------------------------------------------

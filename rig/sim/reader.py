@@ -295,6 +295,7 @@ class Pn532Reader:
     def _sleep(self) -> None:
         self._answer(bytes((STATUS_OK,)), after_us=0)
         self._asleep = True
+        self._decoder.reset()
 
     # -- commands of the field (7.3) ---------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The simulated bus: frame times, arbitration against a plain oracle, bus-off, and floods collapsed exactly."""
+"""The simulated bus: frame times, arbitration against a plain oracle, bus-off, floods collapsed exactly."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Tape:
     kernel: Kernel
     bus: SimBus
     nodes: list[SimNode]
-    frames: list[tuple[int, int, bytes, str]] = field(default_factory=list)
+    frames: list[tuple[int, int, bytes, str]]
     heard: list[list[tuple[int, int, bytes]]] = field(default_factory=list)
     states: list[tuple[int, bool]] = field(default_factory=list)
     floods: list[tuple[int, int | None]] = field(default_factory=list)
 
 
 def tape(collapse: bool = True, answers: bool = False) -> Tape:
-    kernel = Kernel()
-    out = Tape(kernel, SimBus(kernel, collapse_flood=collapse), [])
-    out.bus = SimBus(kernel, on_frame=lambda *f: out.frames.append(f), collapse_flood=collapse)
+    kernel, frames = Kernel(), list[tuple[int, int, bytes, str]]()
+    bus = SimBus(kernel, on_frame=lambda *frame: frames.append(frame), collapse_flood=collapse)
+    out = Tape(kernel, bus, [], frames)
 
     def add(index: int, name: str) -> None:
         log: list[tuple[int, int, bytes]] = []
@@ -186,7 +186,7 @@ def test_arbitration_is_that_of_a_plain_oracle(frames: list[Send]) -> None:
 def test_one_event_a_frame_unless_a_lower_identifier_comes_in_the_same_microsecond(
     frames: list[Send],
 ) -> None:
-    frames = list({us: (us, *rest) for us, *rest in frames}.values())
+    frames = list({frame[0]: frame for frame in frames}.values())
     t = tape()
     for us, node, can_id, length in frames:
         t.kernel.at(us, t.nodes[node].send, can_id, bytes(length))
