@@ -15,13 +15,15 @@ class Row:
         name: for the report.
         cites: requirements it must give evidence for: vacuous there is a failure of the row.
         scenario: what happens.
-        relock: watch for the relock (30 s), not only 5 s of *opened*.
+        relock: watch for the relock (30 s).
+        watch_us: how long *opened* is watched in all other rows.
     """
 
     name: str
     cites: tuple[str, ...]
     scenario: Scenario
     relock: bool = False
+    watch_us: int = 5_000_000
 
 
 COLD, WARM, NO_CARD = Carry(), Carry(session="warm"), Carry(card=False)
