@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -226,7 +227,7 @@ async def test_polls_on_a_grid_asleep_too(car: Any) -> None:
     await car.boot()
     await car.run(80)
     assert car.said("asleep")
-    gaps = {b - a for a, b in zip(times[2:], times[3:], strict=False)}
+    gaps = {b - a for a, b in pairwise(times[2:])}
     assert max(gaps) <= 300_000
     assert len(gaps) <= 3
 
