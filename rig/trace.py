@@ -24,6 +24,7 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `motor` | door, direction (U, L), on (1, 0) | a lock motor's drive |
 | `latch` | door, state (L, U, X) | a latch at the plant |
 | `feedback` | door, state | the plant reported that latch to the DUT |
+| `ajar` | door, open (1, 0) | a door was opened or shut |
 | `supply` | mv | supply at the DUT's pin |
 | `lost` | cause | the bench broke: port or DUT process gone |
 | `stall` | side, ms | rig or DUT host was late by that much |

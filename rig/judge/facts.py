@@ -143,10 +143,12 @@ def collect(scenario: Scenario, trace: Trace) -> Facts:
     for event in trace.events:
         kind = event[1]
         if kind == "can":
-            if number(event, 2) == LOCK_STATUS:
+            # Before the origin world and DUT come up; nothing of that is judged.
+            if event[2] == LOCK_STATUS and event[0] >= origin:
                 frames.append(event)
         elif kind == "skip":
-            frames.append(event)
+            if event[0] >= origin:
+                frames.append(event)
         elif kind in _TAKERS:
             _TAKERS[kind](facts, event)
         elif kind == "motor":
@@ -231,7 +233,8 @@ def _lost(facts: Facts, e: Event) -> None:
 
 
 def _stall(facts: Facts, e: Event) -> None:
-    facts.stalls.append((e[0], word(e, 2), number(e, 3)))
+    if e[0] >= facts.origin_us:
+        facts.stalls.append((e[0], word(e, 2), number(e, 3)))
 
 
 def _end(facts: Facts, _e: Event) -> None:

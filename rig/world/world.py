@@ -17,7 +17,7 @@ from rig.protocol.dbc import Codecs
 from rig.protocol.keycard import CardKey
 from rig.protocol.vcp import Identity
 from rig.scenario import Fault, Scenario
-from rig.sim.plant import Plant
+from rig.sim.plant import PULSE_US, Plant
 from rig.sim.reader import Card, Pn532Reader
 from rig.trace import Field, Trace
 from rig.world.attacker import Attacker
@@ -40,6 +40,8 @@ ORIGIN_US = 3_000_000
 """When the scenario's own time begins: everything up and settled."""
 RELOCK_WATCH_US = 32_000_000
 """How long doors that stay unlocked are watched: 25 s for *opened*, 30 s + 1 s for the relock."""
+PULSE_SLACK_US = 10_000
+"""In real time both ends of a drive come with jitter; a drive that is shorter by so little still flips a latch."""
 SETTLE_US = 600_000
 """Quiet time after the last event before a run is over."""
 
@@ -93,7 +95,13 @@ class World:
         self.flood: Gate = Gate()
         self.bus_off.watch(edges.bus.set_dut_bus_off)
         self.flood.watch(edges.bus.set_flood)
-        self.plant = Plant(kernel, edges.io, self._plant_event)
+        in_real_time = trace.fidelity == "wire"
+        self.plant = Plant(
+            kernel,
+            edges.io,
+            self._plant_event,
+            pulse_us=PULSE_US - (PULSE_SLACK_US if in_real_time else 0),
+        )
         self.reader = Pn532Reader(kernel, edges.reader, self.rng("reader"))
         self.card = Card(keys.card, on_auth=lambda *_: self.log("auth", "driver"))
         self.attacker: Attacker = Attacker(self)
