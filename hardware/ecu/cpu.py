@@ -184,6 +184,8 @@ class Cpu:
                     self._flood_next = last + period
                     return
                 if max(self.free_at, self._flood_next) <= now_us:
+                    if self.free_at > self._flood_next:
+                        self._turn = CAN  # It had to wait its turn.
                     self.free_at = max(self.free_at, self._flood_next) + cost
                     self._flood_next += period
                     continue

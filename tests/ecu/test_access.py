@@ -1,4 +1,4 @@
-"""Commands: freshness, faults with session info, roles, key list, sealed answers, connections, push and report."""
+"""Commands: freshness, faults, roles, key list, sealed answers, connections, push and report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rest of the bus tells: speed, crash, inside switch, power mode, sleep; and what LockStatus tells it."""
+"""What the rest of the bus tells the ECU, sleep, and what LockStatus tells the bus."""
 
 from __future__ import annotations
 
@@ -217,6 +217,7 @@ async def test_extra_frame_within_20_ms_of_feedback(car: Any) -> None:
             assert told_at - at <= 20_000
     # Extra frames repeat the counter and do not shift the cycle.
     last: tuple[int, bytes] | None = None
+    cycle_start = frames[0][0]
     for at, data in frames:
         if last is not None and (data[1] & 0xF) != (last[1][1] & 0xF):
             assert 98_000 <= at - cycle_start <= 102_000
