@@ -147,12 +147,10 @@ class Air:
         kernel = self.world.kernel
         if self.radio_off and not always:
             raise LinkError("radio is off")
-        wait_us = ADVERTISING_US - kernel.now % ADVERTISING_US
-        await kernel.sleep(wait_us / 1e6)
-        while self.out_of_range and not always:
-            if self.radio_off:
-                raise LinkError("radio is off")
-            await kernel.sleep(ADVERTISING_US / 1e6)
+        if not always:
+            await self.out_of_range.cleared(kernel)
+        # The scanner hears the next advertisement; the module's clock is not the phone's.
+        await kernel.sleep((ADVERTISING_US - kernel.now % ADVERTISING_US) / 1e6)
         events = CONNECT_EVENTS + SETUP_EVENTS + (0 if cached else DISCOVERY_EVENTS)
         await kernel.sleep(events * CONNECTION_EVENT_US / 1e6)
         if (self.radio_off or self.out_of_range) and not always:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rig.kernel import Event, Kernel
+
 
 class Gate:
     """Active while at least one holder has it; the value is the last holder's."""
 
-    __slots__ = ("_holders", "_watchers")
+    __slots__ = ("_holders", "_waiting", "_watchers")
 
     def __init__(self) -> None:
         self._holders: list[list[int]] = []
         self._watchers: list[Callable[[bool], None]] = []
+        self._waiting: list[Event[bool]] = []
 
     def __bool__(self) -> bool:
         return bool(self._holders)
@@ -32,6 +35,16 @@ class Gate:
     def watch(self, changed: Callable[[bool], None]) -> None:
         """Has `changed(active)` called whenever the gate begins or ceases to be held."""
         self._watchers.append(changed)
+
+    async def cleared(self, kernel: Kernel) -> None:
+        """Waits until nobody holds it."""
+        while self._holders:
+            event: Event[bool] = Event(kernel, "gate")
+            self._waiting.append(event)
+            try:
+                await event.wait()
+            finally:
+                self._waiting.remove(event)
 
     def hold(self, value: int = 0) -> Callable[[], None]:
         """Takes hold; the function returned lets go (and does so once)."""
@@ -51,5 +64,7 @@ class Gate:
             if not self._holders:
                 for watcher in self._watchers:
                     watcher(False)
+                for event in self._waiting:
+                    event.set(True)
 
         return release

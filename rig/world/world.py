@@ -162,7 +162,7 @@ class World:
         kernel = self.kernel
         work = kernel.next_work()
         now = kernel.now
-        if work is None or work - now < 2 * period_us or not self.edges.bus.quiet or not self.reader.idle_field:
+        if work is None or work - now < period_us or not self.edges.bus.quiet or not self.reader.idle_field:
             return 0
         quiet = self.edges.dut_quiet_until()
         if quiet is None:
