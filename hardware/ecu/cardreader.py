@@ -6,6 +6,7 @@ Knows nothing of what a card proves; `hardware.ecu.cardauth` talks to it through
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rig.protocol import pn532
@@ -36,6 +37,12 @@ SETUP: tuple[tuple[int, bytes], ...] = (
 )
 
 Then = Callable[[bytes | None], None]
+
+
+@lru_cache(maxsize=64)
+def _frame(code: int, parameters: bytes) -> bytes:
+    """The polls repeat themselves."""
+    return pn532.frame(pn532.HOST_TO_READER, bytes((code,)) + parameters)
 
 
 class CardReader:
@@ -77,7 +84,7 @@ class CardReader:
         """Sends a command; `then` gets what follows the response code, or None if the reader failed."""
         self._code, self._then, self._limit_us = code, then, limit_us
         self._acked = self._repeated = False
-        self._frame = pn532.frame(pn532.HOST_TO_READER, bytes((code,)) + parameters)
+        self._frame = _frame(code, parameters)
         self._write(self._frame)
 
     def received(self, data: bytes) -> None:

@@ -19,6 +19,8 @@ Output = tuple[str, str] | tuple[str, bytes] | tuple[str, int, bytes]
 Item = tuple[int, bytes] | bytes | str | None
 """A CAN frame, a serial burst, a wire message, or None: a log frame of a collapsed flood."""
 
+FAR_US = 1 << 62
+"""A time that never comes."""
 QUEUE_LIMIT = 64
 """As deep as the receive buffers of a usual controller; what does not fit is lost."""
 
@@ -29,6 +31,7 @@ class Cpu:
     Attributes:
         now: when the results of the piece in work appear.
         free_at: when the next piece can start.
+        alarm_is_cyclic: at the last `alarm`, only idle cycles were due next.
     """
 
     FRAME_US = (40, 40, 40)
@@ -37,7 +40,7 @@ class Cpu:
 
     __slots__ = (
         "_cost", "_flood_next", "_flood_us", "_handlers", "_out", "_pending", "_queued", "_queues",
-        "_timers", "_turn", "_wall", "free_at", "now",
+        "_timers", "_turn", "_wall", "alarm_is_cyclic", "free_at", "now",
     )  # fmt: skip
 
     def __init__(self, now_us: int, timers: Timers, out: list[Output]) -> None:
@@ -52,6 +55,7 @@ class Cpu:
         self._handlers: list[Callable[[Item], None]] = [_nothing, _nothing, _nothing]
         self._flood_us = 0
         self._flood_next = 0
+        self.alarm_is_cyclic = False
 
     def connect(self, source: int, handler: Callable[[Item], None]) -> Callable[[Item], None]:
         """Sets who works on the items of `source`; returns who did before."""
@@ -75,23 +79,20 @@ class Cpu:
         """Nothing waits, and no result is still to appear."""
         return not self._queued and not self._pending
 
-    @property
-    def deadline(self) -> int | None:
-        """When `tick` is to be called next."""
+    def alarm(self) -> int:
+        """When to call `tick` next, in µs; FAR_US: when something comes in. Sets `alarm_is_cyclic`."""
+        free_at = self.free_at
         if self._pending or self._queued:
-            return self.free_at
+            self.alarm_is_cyclic = False
+            return free_at
         top = self._timers.top()
-        if top is None or top.at is None:
-            return None
-        return top.at if top.at > self.free_at else self.free_at
-
-    @property
-    def deadline_is_cyclic(self) -> bool:
-        """Only idle cycles are due next."""
-        if self._pending or self._queued:
-            return False
-        top = self._timers.top()
-        return top is not None and top.cyclic
+        if top is None:
+            self.alarm_is_cyclic = False
+            return FAR_US
+        self.alarm_is_cyclic = top.cyclic
+        at = top.at
+        assert at is not None
+        return at if at > free_at else free_at
 
     def input(self, source: int, now_us: int, item: Item) -> None:
         """Something came in on a source."""

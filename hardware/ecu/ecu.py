@@ -12,15 +12,13 @@ from functools import lru_cache
 from hardware.dbc import body_dbc_text
 from hardware.ecu.config import DOORS, EcuConfig
 from hardware.ecu.core import Core, Parts, Pins, Shared
-from hardware.ecu.cpu import CAN, UART, WIRE, Output
+from hardware.ecu.cpu import CAN, FAR_US, UART, WIRE, Output
 from hardware.ecu.memory import MemoryPort, PowerCut
 from hardware.ecu.supply import GOOD_FROM_MV, OFF_BELOW_MV
 from rig.protocol.dbc import load_codecs
 
 __all__ = ["FAR_US", "Ecu", "EcuConfig", "Output"]
 
-FAR_US = 1 << 62
-"""A time that never comes."""
 LONGEST_LINE = 16
 
 
@@ -42,6 +40,7 @@ class Ecu:
 
     Attributes:
         out: ("can", id, data), ("uart", bytes), ("io", line), ("log", line), oldest first.
+        alarm_is_cyclic: what `deadline_is_cyclic` was at the last `alarm`.
     """
 
     def __init__(
@@ -60,6 +59,7 @@ class Ecu:
         self._bus_off = False
         self._flood_us: int | None = None
         self._core: Core | None = None
+        self.alarm_is_cyclic = False
 
     @property
     def powered(self) -> bool:
@@ -128,15 +128,27 @@ class Ecu:
         if self._flood_us and core.is_ready and not was_ready:
             core.cpu.flood(now, self._flood_us)
 
+    def alarm(self) -> int:
+        """`deadline`, or FAR_US; and sets `alarm_is_cyclic`. For hosts that ask after every call."""
+        core = self._core
+        if core is None:
+            self.alarm_is_cyclic = False
+            return FAR_US
+        at = core.cpu.alarm()
+        self.alarm_is_cyclic = core.cpu.alarm_is_cyclic
+        return at
+
     @property
     def deadline(self) -> int | None:
         """When `tick` is to be called; None: when something comes in."""
-        return None if self._core is None else self._core.cpu.deadline
+        at = self.alarm()
+        return None if at == FAR_US else at
 
     @property
     def deadline_is_cyclic(self) -> bool:
         """Only idle cycles are due at the deadline."""
-        return self._core is not None and self._core.cpu.deadline_is_cyclic
+        self.alarm()
+        return self.alarm_is_cyclic
 
     # Idle cycles
 

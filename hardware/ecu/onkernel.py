@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hardware.ecu.ecu import Ecu
+from hardware.ecu.ecu import FAR_US, Ecu, Output
 from rig.kernel import Handle, Kernel
 from rig.ports import CanNode, SerialLine, TextLine
 
@@ -37,7 +37,7 @@ class EcuOnKernel:
         self._io = io
         self._console = console
         self._can: CanNode | None = None
-        self._armed_us: int | None = None
+        self._armed_us = FAR_US
         self._armed_cyclic = False
         self._handle: Handle | None = None
         reader.on_bytes(self.uart_rx)
@@ -79,40 +79,45 @@ class EcuOnKernel:
     def skip(self, delta_us: int) -> None:
         """Idle cycles are skipped; the caller moves the kernel's cyclic events."""
         self.ecu.skip(delta_us)
-        if self._armed_cyclic and self._armed_us is not None:
+        if self._armed_cyclic and self._handle is not None:
             self._armed_us += delta_us
         self._after()
 
     def _tick(self) -> None:
-        self._handle = self._armed_us = None
+        self._handle = None
+        self._armed_us = FAR_US
         self.ecu.tick(self._kernel.now)
         self._after()
+
+    def _carry(self, out: list[Output]) -> None:
+        for output in out:
+            if len(output) == 3:
+                if self._can is not None:
+                    self._can.send(output[1], output[2])
+                continue
+            kind, content = output
+            if isinstance(content, bytes):
+                self._reader.write(content)
+            elif kind == "io":
+                self._io.write(content)
+            else:
+                self._console(content)
+        out.clear()
 
     def _after(self) -> None:
         ecu = self.ecu
         out = ecu.out
         if out:
-            for output in out:
-                kind = output[0]
-                if kind == "can":
-                    if self._can is not None:
-                        self._can.send(output[1], output[2])  # type: ignore[misc, arg-type]
-                elif kind == "io":
-                    self._io.write(output[1])  # type: ignore[arg-type]
-                elif kind == "uart":
-                    self._reader.write(output[1])  # type: ignore[arg-type]
-                else:
-                    self._console(output[1])  # type: ignore[arg-type]
-            out.clear()
-        deadline = ecu.deadline
-        if deadline == self._armed_us and (deadline is None or ecu.deadline_is_cyclic == self._armed_cyclic):
+            self._carry(out)
+        alarm = ecu.alarm()
+        if alarm == self._armed_us and ecu.alarm_is_cyclic == self._armed_cyclic:
             return
         if self._handle is not None:
             self._kernel.cancel(self._handle)
             self._handle = None
-        self._armed_us = deadline
-        if deadline is None:
+        self._armed_us = alarm
+        if alarm == FAR_US:
             return
-        self._armed_cyclic = ecu.deadline_is_cyclic
+        self._armed_cyclic = ecu.alarm_is_cyclic
         arm = self._kernel.cyclic if self._armed_cyclic else self._kernel.at
-        self._handle = arm(deadline, self._tick)
+        self._handle = arm(alarm, self._tick)
