@@ -294,7 +294,9 @@ class PythonCanLink:
             self.error_frames += 1
         elif message.is_extended_id or message.is_remote_frame or message.is_fd:
             self.foreign_frames += 1
-        elif message.is_rx:
+        else:
+            # Whatever is_rx says: on SocketCAN it is False for all that came from this computer, as on vcan
+            # everything did. What we sent ourselves is not received at all.
             self._receive(message.arbitration_id, bytes(message.data))
 
     def _lose(self, cause: str) -> None:

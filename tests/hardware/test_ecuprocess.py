@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serial
@@ -40,9 +41,9 @@ def ecu() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def ready(process: subprocess.Popen[str]) -> dict[str, str]:
+def ready(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
-    made: dict[str, str] = json.loads(process.stdout.readline())
+    made: dict[str, Any] = json.loads(process.stdout.readline())
     return made
 
 
