@@ -134,25 +134,35 @@ class Status:
     def _truth(self) -> Verdict | None:
         """Every frame says of each door what its latch said at some instant of the last 20 ms."""
         slack = CHANGE_US + TRANSIT_US + self._u
-        seen: dict[bytes, tuple[int, ...]] = {}
-        steady_since = max((changes[-1][0] for changes in self._f.feedback.values()), default=0)
-        checked_steady: set[bytes] = set()
+        changes = sorted((at, door, state) for door in DOORS for at, state in self._f.feedback[door])
+        told: dict[bytes, tuple[int, ...]] = {}
+        states = dict.fromkeys(DOORS, "")
+        place, count = 0, len(changes)
+        last_us = -slack
+        steady: set[bytes] = set()
         for event in self._f.frames:
             if event[1] == "skip":
                 continue
             at, data = event[0], octets(event, 3)
+            while place < count and changes[place][0] <= at:
+                last_us, door, states[door] = changes[place]
+                place += 1
+                steady.clear()
             tail = data[2:]
-            if at - slack > steady_since:
-                if tail in checked_steady:
-                    continue
-                checked_steady.add(tail)
-            doors = seen.get(tail)
+            if tail in steady:
+                # Nothing has changed since a frame that said the same was found true.
+                continue
+            doors = told.get(tail)
             if doors is None:
                 values = self._decode(data)
-                doors = seen[tail] = tuple(values[f"Door_{d}"] for d in DOORS)
+                doors = told[tail] = tuple(values[f"Door_{d}"] for d in DOORS)
             for door, said in zip(DOORS, doors, strict=True):
                 if not self._could(door, said, at - slack, at) and not self._excused(at - slack, at):
-                    return self._fail(at, f"says {_WORDS[said]} of door {door}, its feedback is {self._f.feedback_at(door, at)}")
+                    return self._fail(
+                        at, f"says {_WORDS[said]} of door {door}, its feedback is {self._f.feedback_at(door, at)}"
+                    )
+            if at - slack > last_us:
+                steady.add(tail)
         return None
 
     def _could(self, door: str, said: int, start_us: int, end_us: int) -> bool:

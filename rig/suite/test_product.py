@@ -30,4 +30,4 @@ def test_driver_gets_in(prove: Prover, combination: tuple[str | None, ...]) -> N
     ):
         # Every run begins at another phase of the idle cycles.
         phase_us = (place * 4 + number) * 1_667 % 1_000_000
-        prove(ladder(combination, spells, driver, 1_000_000, phase_us))
+        prove(ladder(combination, spells, driver, 100_000, phase_us))
