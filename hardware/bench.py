@@ -249,6 +249,10 @@ def _read_can(table: Table) -> CanSpec:
     options = table.scalars("options")
     if "bitrate" in options or "channel" in options or "interface" in options:
         raise table.error("options", "options repeat a key of [can]", "set it in [can] alone")
+    if options.get("receive_own_messages"):
+        raise table.error(
+            "options", "the rig would take its own frames for the DUT's", "remove receive_own_messages"
+        )
     table.end()
     return CanSpec(interface, channel, bitrate, MappingProxyType(options))
 

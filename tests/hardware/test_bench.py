@@ -88,6 +88,7 @@ def test_a_lab_bench_loads_from_a_path_and_by_name(tmp_path: Path, monkeypatch: 
         ('[reader]\nport = "/dev/ttyUSB0"\n', "", None, "reader is missing; add [reader]"),
         ('[reader]\nport = "/dev/ttyUSB0"\n', "[reader]\n", 17, "reader.port is missing"),
         ("baudrate = 9600", "baudrate = 9600\nbits = 8", 23, 'unknown key "bits"; [console] may have'),
+        ("rtscts = true", "receive_own_messages = true", 14, "remove receive_own_messages"),
         ("rtscts = true", "rtscts = [1]", 15, "can.options.rtscts is not a plain value"),
         ("/dev/ttyUSB1", "/dev/ttyUSB0", 20, "console and reader are both /dev/ttyUSB0"),
         ("/dev/ttyUSB1", "pty", 20, "nobody makes one for an external DUT"),
