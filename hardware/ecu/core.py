@@ -228,6 +228,8 @@ class Core:
                 self.relock.door_opened()
             self.sleep.activity()
             self.report.changed()
+        elif rest[3] == "1":
+            self.log(f"handle {rest[:2]} pulled")  # recorded only
 
     def bus_state(self, off: bool) -> None:
         """The CAN controller left the bus or came back."""

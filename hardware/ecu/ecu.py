@@ -188,7 +188,7 @@ class Ecu:
         if kind == "A" and value in ("0", "1"):
             self._pins.ajar[DOORS.index(door)] = value == "1"
             return True
-        return False
+        return kind == "H" and value in ("0", "1")
 
     def _power(self, now: int) -> bool:
         """Switches on or off by the supply; True if it goes on running."""

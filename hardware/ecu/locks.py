@@ -173,6 +173,9 @@ class Locks:
     def _authority(self, want: str) -> Order | None:
         """The order by which a pulse may start now: one that has begun, or one that is still permitted."""
         for order in self._orders:
+            if order.source is Source.CRASH:
+                return order  # Acts at a supply at which the others must not.
+        for order in self._orders:
             if order.started:
                 return order
         for order in list(self._orders):

@@ -289,3 +289,29 @@ async def test_crash_acts_down_to_6_5_v(car: Any) -> None:
     await car.run(0.3)
     assert car.latches == "UUUU"
     assert car.status()["LastSource"] == 5
+
+
+async def test_crash_goes_on_where_a_low_supply_stopped_an_unlock(car: Any) -> None:
+    car.stuck = lambda door, way: car.kernel.now < 2_000_000
+    await car.boot()
+    phone = car.phone("driver")
+    await phone.handshake()
+    await car.run_until(1_900_000)
+    car.port("bluetooth").send(b"\x00" + phone.build(vcp.UNLOCK).message)
+    await car.run(0.1)
+    assert len(car.pulses()) == 4
+    for _ in range(2):
+        car.restbus("VehicleState", Crash=1)
+        await car.run(0.02)
+    car.power(7_000)
+    await car.run(1)
+    assert car.latches == "UUUU"
+
+
+async def test_a_pulled_handle_is_recorded_only(car: Any) -> None:
+    await car.boot()
+    car.plant.pull_handle("FL", True)
+    car.plant.pull_handle("FL", False)
+    await car.run(0.1)
+    assert len(car.said("handle FL pulled")) == 1
+    assert car.pulses() == []
