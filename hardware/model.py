@@ -36,12 +36,15 @@ CAPABILITIES = frozenset({"can.bus_off", "can.flood", "power.reset", "power.dip"
 class ModelEdges:
     """The rig's ends of all lines (implements `rig.ports.Edges`), and the ECU behind them."""
 
-    def __init__(self, bus: SimBus, uart: SimUart, io: SimText, console: SimText, ecu: EcuOnKernel) -> None:
+    def __init__(
+        self, bus: SimBus, uart: SimUart, io: SimText, console: SimText, ecu: EcuOnKernel, collapse: bool
+    ) -> None:
         self._bus = bus
         self._uart = uart
         self._io = io
         self._console = console
         self.dut = ecu
+        self._capabilities = CAPABILITIES if collapse else CAPABILITIES - {"idle.skip"}
 
     @property
     def bus(self) -> SimBus:
@@ -61,7 +64,7 @@ class ModelEdges:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        return CAPABILITIES
+        return self._capabilities
 
     def dut_quiet_until(self) -> int | None:
         if not self._uart.idle or not self._io.idle:
@@ -90,7 +93,7 @@ def model_edges(
         seed: of all the ECU's randomness.
         identities: VIN, keys, cards.
         on_frame: told of every frame on the bus.
-        collapse: floods cost no event for each of their frames.
+        collapse: floods cost no event for each of their frames, and idle cycles may be skipped.
         memory: the ECU's; None: fresh, as provisioned.
 
     Raises:
@@ -105,4 +108,4 @@ def model_edges(
     bound = EcuOnKernel(kernel, ecu, uart.b, io.b, console.b.write)
     node = bus.node("ecu", bound.can_rx, HEARD, on_state=bound.bus_off, on_flood=bound.flood)
     bound.connect_can(node)
-    return ModelEdges(bus, uart, io, console, bound)
+    return ModelEdges(bus, uart, io, console, bound, collapse)

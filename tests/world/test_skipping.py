@@ -1,0 +1,55 @@
+"""Skipped idle cycles and collapsed floods change no outcome: runs with and without are compared."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardware.vehicle import emulated_model
+from rig.judge import judge
+from rig.scenario import Attack, Fault, Intent, Scenario
+from rig.trace import Trace
+from tests.randomscenarios import scenario
+
+CAST = ("intent", "act", "session", "told", "sign", "clock", "hand", "answer", "tap", "untap", "auth", "handle",
+        "motor", "latch", "feedback", "supply", "fault", "attack", "end")  # fmt: skip
+"""Everything that happens but the frames themselves and the skips."""
+
+
+def story(trace: Trace) -> list[tuple[object, ...]]:
+    """What happened, with its times."""
+    return [tuple(event) for event in trace.events if event[1] in CAST]
+
+
+@pytest.mark.parametrize("seed", range(36))
+def test_skipping_idle_cycles_changes_nothing(seed: int) -> None:
+    """The same events at the same microsecond."""
+    one = scenario(seed)
+    if any(f.mode == "can.log_flood" for f in one.faults):
+        one = one.with_timeline(*(e for e in one.timeline if not (isinstance(e, Fault) and e.mode == "can.log_flood")))
+    fast, slow = emulated_model(), emulated_model(collapse=False)
+    quick, full = fast.run(one), slow.run(one)
+    assert story(quick) == story(full)
+    assert not list(full.of("skip"))
+
+
+def test_something_is_skipped() -> None:
+    """Else the test above would compare nothing."""
+    trace = emulated_model().run(Scenario(timeline=(Intent("unlock", 0, "card"),)))
+    assert sum(event[2] for event in trace.of("skip") if isinstance(event[2], int)) > 25_000_000
+
+
+@pytest.mark.parametrize("via", ["card", "bluetooth", "cloud"])
+@pytest.mark.parametrize("start_us", [0, 900_000, 1_137_000])
+def test_collapsing_a_flood_changes_no_outcome(via: str, start_us: int) -> None:
+    """Verdicts are equal, and latencies within one turn of the processor and one frame of the bus."""
+    wish = Intent("unlock", 1_000_000, "card" if via == "card" else "bluetooth" if via == "bluetooth" else "cloud")
+    one = Scenario(timeline=(Fault("can.log_flood", start_us, 6_000_000), wish, Attack("forge_unsigned_cloud", 5_000_000)))
+    fast, slow = emulated_model(), emulated_model(collapse=False)
+    quick, full = fast.run(one), slow.run(one)
+    outcomes = [
+        {name: v.outcome for name, v in judge(one, trace, fast.rules()).verdicts.items()} for trace in (quick, full)
+    ]
+    assert outcomes[0] == outcomes[1]
+    firsts = [next(event[0] for event in trace.of("motor")) for trace in (quick, full)]
+    # A request of 30 frames can lose a turn at each: the latencies differ by less than one in a hundred.
+    assert abs(firsts[0] - firsts[1]) < 20_000
