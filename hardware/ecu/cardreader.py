@@ -161,7 +161,7 @@ class CardReader:
 
     def _slot(self) -> None:
         core = self.core
-        core.timers.set(self._poll, core.cpu.now + POLL_US)
+        core.timers.again(self._poll, POLL_US, core.cpu.now)
         if self._then is not None or core.card_auth.active:
             return
         if self.working:

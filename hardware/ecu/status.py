@@ -89,7 +89,7 @@ class Status:
         core = self.core
         if not core.bus_off:
             core.cpu.emit(("can", LOCK_STATUS, self._sender.protect(self._payload())))
-        core.timers.set(self._cycle, core.cpu.now + CYCLE_US)
+        core.timers.again(self._cycle, CYCLE_US, core.cpu.now)
 
     def _extraordinary(self) -> None:
         core = self.core

@@ -14,15 +14,17 @@ class Timer:
 
     Attributes:
         at: when it is due, in µs; None: not set.
+        due: when it was due, the last time it fired.
         cyclic: it only drives an idle cycle, which may be skipped in whole seconds.
     """
 
-    __slots__ = ("at", "cyclic", "fire", "seq")
+    __slots__ = ("at", "cyclic", "due", "fire", "seq")
 
     def __init__(self, fire: Callable[[], None], cyclic: bool) -> None:
         self.fire = fire
         self.cyclic = cyclic
         self.at: int | None = None
+        self.due = 0
         self.seq = 0
 
 
@@ -49,6 +51,11 @@ class Timers:
         timer.seq = seq
         heappush(self._heap, (at_us, seq, timer))
 
+    def again(self, timer: Timer, period_us: int, now_us: int) -> None:
+        """Sets an alarm that has fired for the next time on its own grid, however late it was."""
+        late_us = (now_us - timer.due) // period_us * period_us
+        self.set(timer, timer.due + late_us + period_us)
+
     def cancel(self, timer: Timer) -> None:
         """Unsets the alarm."""
         timer.at = None
@@ -66,7 +73,8 @@ class Timers:
 
     def pop(self) -> Timer:
         """Takes the alarm that is due first; `top` must have found one."""
-        timer = heappop(self._heap)[2]
+        due, _, timer = heappop(self._heap)
+        timer.due = due
         timer.at = None
         timer.seq = 0
         return timer
