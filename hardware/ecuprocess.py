@@ -232,12 +232,13 @@ async def _host(options: EcuOptions) -> int:
 
         async def live() -> str:
             kernel.spawn(_report_stalls(kernel, pump, ports.console.write), name="stalls", keep=True)
-            # Start-up garbage is never collected again: no collection of ours will take long.
-            gc.collect()
-            gc.freeze()
             print(json.dumps(ports.ready), flush=True)
             return await stop.wait()
 
+        # Start-up garbage is never collected again: no collection of ours will take long. Before the first
+        # event, for this one does: it would be a stall.
+        gc.collect()
+        gc.freeze()
         cause = await pump.drive(live(), until=FOREVER_S)
     if cause:
         print(f"rig ecu: {cause}", file=sys.stderr)
