@@ -210,3 +210,9 @@ def test_benches_that_share_an_adapter_exclude_each_other(runtime: Path) -> None
 def test_benches_of_pseudo_terminals_need_no_lock(runtime: Path) -> None:
     with hold_bench(load_bench("emulated")), hold_bench(load_bench("emulated")):
         assert not (runtime / "unlock-rig").exists()
+
+
+def test_the_bench_file_in_the_docs_loads(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "benches.md").read_text()
+    block = page.split("```toml\n")[1].split("```")[0]
+    assert load_bench(write(tmp_path, block)).name == "lab-2"
