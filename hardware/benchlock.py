@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from io import TextIOWrapper
+from io import FileIO
 from pathlib import Path
 
 from hardware.bench import Bench
@@ -29,6 +29,8 @@ else:
     import msvcrt
 
 HEARTBEAT_S = 2.0
+ENTRY_BYTES = 2_048
+OWNER_CHARACTERS = 200
 
 
 def lock_folder() -> Path:
@@ -75,7 +77,8 @@ def hold_bench(bench: Bench, owner: str = "") -> Iterator[None]:
 def _hold(bench: Bench, name: str, owner: str) -> Iterator[None]:
     slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
     path = lock_folder() / f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.lock"
-    with path.open("a+", encoding="utf-8") as file:
+    path.touch()
+    with path.open("r+b", buffering=0) as file:
         if not _lock(file):
             raise BenchError(
                 bench.path, None, f"bench {bench.name}: {name} is held by {_holder(path)}",
@@ -86,18 +89,20 @@ def _hold(bench: Bench, name: str, owner: str) -> Iterator[None]:
         entry: dict[str, str | int | float] = {
             "bench": bench.name,
             "port": name,
-            "owner": owner,
+            "owner": owner[:OWNER_CHARACTERS],
             "pid": os.getpid(),
             "host": socket.gethostname(),
         }
 
         def beat() -> None:
-            while True:
-                _write(file, {**entry, "since": since, "heartbeat": time.time()})
-                if stop.wait(HEARTBEAT_S):
-                    return
+            _write(file, {**entry, "since": since, "heartbeat": time.time()})
 
-        heart = threading.Thread(target=beat, name=f"heartbeat {name}", daemon=True)
+        def live() -> None:
+            while not stop.wait(HEARTBEAT_S):
+                beat()
+
+        beat()
+        heart = threading.Thread(target=live, name=f"heartbeat {name}", daemon=True)
         heart.start()
         try:
             yield
@@ -108,7 +113,7 @@ def _hold(bench: Bench, name: str, owner: str) -> Iterator[None]:
             _write(file, None)
 
 
-def _lock(file: TextIOWrapper) -> bool:
+def _lock(file: FileIO) -> bool:
     try:
         if sys.platform == "win32":
             # Far behind the content, which others must be able to read.
@@ -121,13 +126,11 @@ def _lock(file: TextIOWrapper) -> bool:
     return True
 
 
-def _write(file: TextIOWrapper, entry: dict[str, str | int | float] | None) -> None:
+def _write(file: FileIO, entry: dict[str, str | int | float] | None) -> None:
+    # One write of one length: who reads at the same time finds the old entry or the new one, whole.
+    text = json.dumps(entry) if entry is not None else ""
     file.seek(0)
-    file.truncate()
-    if entry is not None:
-        json.dump(entry, file)
-        file.write("\n")
-    file.flush()
+    file.write(text.encode().ljust(ENTRY_BYTES))
 
 
 def _holder(path: Path) -> str:
