@@ -14,7 +14,7 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `session` | index, "warm" or "cold" | what the phone believed when its Bluetooth attempt of that intent began |
 | `told` | index, what, detail | what the driver was told: opened, locked, refused, unknown |
 | `sign` | digest, index, key, channel, command, epoch, counter, expires_at | a client signed a command |
-| `clock` | epoch, clock_s, asked_us | authenticated session info, asked for at asked_us, arrived |
+| `clock` | key, epoch, clock_s, asked_us | a client got authentic session info, asked for at asked_us |
 | `hand` | channel, digest, origin | a carrier began to send that payload to the DUT; origin genuine, replay, late, forge |
 | `answer` | channel, digest, fault | an answer to that command reached the client |
 | `attack` | index, kind, effect | what the attacker's move number index came to |

@@ -88,7 +88,7 @@ class Facts:
     hands: list[Hand]
     answers: list[tuple[int, str, str, int]]
     auths: list[int]
-    clocks: list[tuple[int, bytes, int, int]]
+    clocks: list[tuple[int, str, bytes, int, int]]
     movements: list[Movement]
     latches: dict[str, list[tuple[int, str]]]
     feedback: dict[str, list[tuple[int, str]]]
@@ -209,7 +209,7 @@ def _auth(facts: Facts, e: Event) -> None:
 
 
 def _clock(facts: Facts, e: Event) -> None:
-    facts.clocks.append((e[0], octets(e, 2), number(e, 3), number(e, 4)))
+    facts.clocks.append((e[0], word(e, 2), octets(e, 3), number(e, 4), number(e, 5)))
 
 
 def _latch(facts: Facts, e: Event) -> None:

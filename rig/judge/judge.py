@@ -71,7 +71,7 @@ def judge(scenario: Scenario, trace: Trace, rules: Rules) -> Judgement:
     security = Security(facts, u)
     availability = Availability(facts, oracle, u, rules.opened_us, rules.baseline)
     found = security.verdicts() + availability.verdicts()
-    found += Truth(facts, security, u).verdicts() + Safety(facts, u).verdicts()
+    found += Truth(facts, security, u).verdicts() + Safety(facts, security, u).verdicts()
     found += Status(facts, oracle, rules.decode, u).verdicts()
     by_requirement: dict[str, list[Verdict]] = {}
     for verdict in found:

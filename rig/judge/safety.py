@@ -19,8 +19,9 @@ LATE_TOLD_US = 50_000
 class Safety:
     """Judges the relock."""
 
-    def __init__(self, facts: Facts, u_us: int) -> None:
+    def __init__(self, facts: Facts, security: Security, u_us: int) -> None:
         self._f = facts
+        self._by_credential = security.by_credential
         self._u = u_us
 
     def verdicts(self) -> list[Verdict]:
@@ -38,6 +39,8 @@ class Safety:
 
     def _judge(self, opened: Movement, relock: Movement | None, next_open_us: int) -> Verdict | None:
         f = self._f
+        if opened.start_us not in self._by_credential:
+            return None
         if not any(s.start_us >= opened.start_us for s in f.unlocked):
             return None
         until = min(relock.start_us if relock else FAR_US, f.end_us)

@@ -10,8 +10,8 @@ from rig.judge.verdicts import Outcome, Verdict
 
 TAP_US = 2_000_000
 """A card that answered a challenge authorises for this long (AVL-4 gives it 1.0 s)."""
-BOOT_US = 5_000_000
-"""Movements this soon after the supply came back are laid at the reset's door."""
+BOOT_US = 2_500_000
+"""Movements this soon after the supply came back (ready takes up to 1.0 s) are laid at the reset's door."""
 SHORTEST_LIFE_S = 33
 """SEC-3: requests valid for longer than this must be refused."""
 STEADY_US = 100_000
@@ -45,9 +45,11 @@ class Security:
         self._u = u_us
         self.used: dict[int, int] = {}
         """Intent number to the start of the movement that it authorised."""
+        self.by_credential: set[int] = set()
+        """Starts of the movements that a command or a card authorised."""
         self._failures: dict[str, Verdict] = {}
         self._clock_bounds: dict[bytes, tuple[int, int]] = {}
-        for received, epoch, seconds, asked in facts.clocks:
+        for received, _key, epoch, seconds, asked in facts.clocks:
             low, high = self._clock_bounds.get(epoch, (0, FAR_US))
             self._clock_bounds[epoch] = (
                 max(low, asked - (seconds + 1) * 1_000_000),
@@ -123,6 +125,8 @@ class Security:
             ]
             # The latest authorisation first, so that an old unused one does not excuse a new movement.
             opened = self._transition(movement)
+            if fresh or tap is not None:
+                self.by_credential.add(start)
             if fresh and (tap is None or fresh[-1][0].at_us > tap):
                 if opened:
                     self.used[self._token(fresh[-1][1])] = start

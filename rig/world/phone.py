@@ -289,4 +289,4 @@ class Phone:
     def _log_clock(self, asked_us: int) -> None:
         session = self.client.session
         if session is not None:
-            self._world.log("clock", session.epoch, session.clock_s, asked_us)
+            self._world.log("clock", "phone", session.epoch, session.clock_s, asked_us)

@@ -62,7 +62,7 @@ class Valet:
                     break
             session = client.session
             assert session is not None, "the loop above ends with a session"
-            world.log("clock", session.epoch, session.clock_s, request.asked_us)
+            world.log("clock", "valet", session.epoch, session.clock_s, request.asked_us)
             clock = int(session.clock_at(world.kernel.now))
             expires = {"zero": 0, "past": max(1, clock - PAST_S), "long": clock + LONG_S}[how]
             self._wishes += 1
