@@ -99,8 +99,7 @@ def _supply(world: World, mv: int) -> Release:
 
 
 def _bus_off(world: World, _fault: Fault) -> Release:
-    release = world.bus_off.hold()
-    return release
+    return world.bus_off.hold()
 
 
 def _flood(world: World, _fault: Fault) -> Release:
@@ -156,8 +155,18 @@ _ENTRIES: tuple[Mode, ...] = (
         lambda w, f: w.internet.latency.hold(f.param("ms", LATENCY.default)),
         (LATENCY,),
     ),
-    Mode("bluetooth.radio_off", "the phone's Bluetooth is switched off", _BLUETOOTH, lambda w, f: w.air.radio_off.hold()),
-    Mode("bluetooth.out_of_range", "phone and car do not hear each other", _BLUETOOTH, lambda w, f: w.air.out_of_range.hold()),
+    Mode(
+        "bluetooth.radio_off",
+        "the phone's Bluetooth is switched off",
+        _BLUETOOTH,
+        lambda w, f: w.air.radio_off.hold(),
+    ),
+    Mode(
+        "bluetooth.out_of_range",
+        "phone and car do not hear each other",
+        _BLUETOOTH,
+        lambda w, f: w.air.out_of_range.hold(),
+    ),
     Mode(
         "bluetooth.lost_before_write",
         "the link is lost just before a command is written",
@@ -192,7 +201,9 @@ _ENTRIES: tuple[Mode, ...] = (
         capability="can.flood",
     ),
     Mode("power.reset", "the ECU's supply is cut", frozenset({"power"}), _reset, capability="power.dip"),
-    Mode("power.dip", "the ECU's supply falls to V", frozenset({"power"}), _dip, (DIP,), capability="power.dip"),
+    Mode(
+        "power.dip", "the ECU's supply falls to V", frozenset({"power"}), _dip, (DIP,), capability="power.dip"
+    ),
     Mode(
         "credential.lifetime_zero",
         "another enrolled key signs unlock commands that expire at 0",

@@ -93,7 +93,11 @@ def class_combinations() -> list[tuple[str | None, str | None, str | None]]:
 
 
 def ladder(
-    combination: Sequence[str | None], spells: Sequence[tuple[int, int | None]], driver: Carry, at_us: int, phase_us: int
+    combination: Sequence[str | None],
+    spells: Sequence[tuple[int, int | None]],
+    driver: Carry,
+    at_us: int,
+    phase_us: int,
 ) -> Scenario:
     """A driver who goes up the ladder while the modes of a combination hold for their spells."""
     entries: list[Entry] = [

@@ -213,7 +213,9 @@ class _Reader:
         known = {"format", "seed", "session", "card", "doors", "phase_ms", "timeline"}
         for key in raw:
             if key not in known:
-                raise self.fail(str(key), "is not a key of a scenario", f"known are {', '.join(sorted(known))}")
+                raise self.fail(
+                    str(key), "is not a key of a scenario", f"known are {', '.join(sorted(known))}"
+                )
         seed = raw.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 64:
             raise self.fail("seed", f"is {seed!r}", "give a whole number from 0 to 2^64 - 1")
@@ -279,7 +281,9 @@ class _Reader:
             if key not in known:
                 raise self.fail(f"{place}.{key}", "is not known here", f"known are {', '.join(known)}")
 
-    def params(self, raw: dict[str, object], known: tuple[str, ...], place: str) -> tuple[tuple[str, int], ...]:
+    def params(
+        self, raw: dict[str, object], known: tuple[str, ...], place: str
+    ) -> tuple[tuple[str, int], ...]:
         out: list[tuple[str, int]] = []
         for key, value in raw.items():
             if key in known:

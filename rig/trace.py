@@ -15,7 +15,7 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `told` | index, what, detail | what the driver was told: opened, locked, refused, unknown |
 | `sign` | digest, index, key, channel, command, epoch, counter, expires_at | a client signed a command |
 | `clock` | key, epoch, clock_s, asked_us | a client got authentic session info, asked for at asked_us |
-| `hand` | channel, digest, origin | a carrier began to send that payload to the DUT; origin genuine, replay, late, forge |
+| `hand` | channel, digest, origin | a carrier began to send it to the DUT; origin genuine, replay, late, forge |
 | `answer` | channel, digest, fault | an answer to that command reached the client |
 | `attack` | index, kind, effect | what the attacker's move number index came to |
 | `tap` / `untap` | index, card | a card enters or leaves the reader's field |

@@ -87,7 +87,9 @@ def test_defect_is_caught_by_a_short_scenario(defect: str) -> None:
     assert len(scenario.timeline) <= 3, scenario.to_json()
     again = Scenario.from_json(scenario.to_json())
     assert fails(emulated_model(defect), again, requirement)
-    assert not fails(emulated_model(), again, requirement), "caught only what passes on the healthy ECU counts"
+    assert not fails(emulated_model(), again, requirement), (
+        "caught only what passes on the healthy ECU counts"
+    )
 
 
 def test_shrunk_scenarios_replay_at_wire() -> None:

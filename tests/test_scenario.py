@@ -17,7 +17,12 @@ from tests.randomscenarios import scenario
 TIMES = st.integers(0, 3_600_000_000)
 ENTRIES: st.SearchStrategy[Entry] = st.one_of(
     st.builds(Fault, st.sampled_from(list(CATALOGUE)), TIMES, st.none()),
-    st.builds(Intent, st.sampled_from(["unlock", "lock"]), TIMES, st.sampled_from(["ladder", "bluetooth", "cloud", "card"])),
+    st.builds(
+        Intent,
+        st.sampled_from(["unlock", "lock"]),
+        TIMES,
+        st.sampled_from(["ladder", "bluetooth", "cloud", "card"]),
+    ),
     st.builds(Attack, st.sampled_from(list(KINDS)), TIMES, st.just((("delay_ms", 7),))),
 )
 SCENARIOS = st.builds(
@@ -71,8 +76,14 @@ def changed(**keys: object) -> str:
         (changed(timeline=[{"intent": "lock", "at_ms": 1e300}]), ["timeline[0].at_ms", "one day"]),
         (changed(timeline=[{"intent": "lock"}]), ["timeline[0].at_ms"]),
         (changed(timeline=[{"intent": "lock", "at_ms": 3, "when": 4}]), ["timeline[0].when", "known are"]),
-        (changed(timeline=[{"fault": "server.500", "from_ms": 5, "to_ms": 3}]), ["timeline[0].to_ms", "before"]),
-        (changed(timeline=[{"fault": "power.dip", "from_ms": 5, "mv": 3.5}]), ["timeline[0].mv", "whole numbers"]),
+        (
+            changed(timeline=[{"fault": "server.500", "from_ms": 5, "to_ms": 3}]),
+            ["timeline[0].to_ms", "before"],
+        ),
+        (
+            changed(timeline=[{"fault": "power.dip", "from_ms": 5, "mv": 3.5}]),
+            ["timeline[0].mv", "whole numbers"],
+        ),
         (changed(timeline=[{"fault": 7, "from_ms": 5}]), ["timeline[0].fault", "name"]),
     ],
 )

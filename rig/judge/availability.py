@@ -86,7 +86,8 @@ class Availability:
         return any(
             s.command == "lock" and s.at_us <= at_us <= s.at_us + PHONE_US for s in self._f.signed.values()
         ) or any(
-            w.intent.want == "lock" and any(p == "card" and at_us - 1_500_000 <= t <= at_us for p, t in w.acts)
+            w.intent.want == "lock"
+            and any(p == "card" and at_us - 1_500_000 <= t <= at_us for p, t in w.acts)
             for w in self._f.wishes
         )
 
@@ -97,7 +98,9 @@ class Availability:
         tapped = False
         for path, at_us in wish.acts:
             if path == "bluetooth":
-                last_clock = max((t for t, key, *_ in self._f.clocks if key == "phone" and t <= at_us), default=0)
+                last_clock = max(
+                    (t for t, key, *_ in self._f.clocks if key == "phone" and t <= at_us), default=0
+                )
                 warm = wish.warm and not self._o.reset_between(last_clock, at_us)
                 out.append(Attempt(wish, path, at_us, WARM_US if warm else COLD_US, warm))
             elif path == "cloud":
@@ -128,11 +131,9 @@ class Availability:
             )
             if a.at_us - freshest < TAP_AGE_US + CLOCK_EDGE_US:
                 return False
-        if a.wish.intent.want == "unlock" and a.path == "card":
-            # With all doors unlocked a tap may lock: the driver would not tap then.
-            if any(s.start_us <= a.at_us < s.end_us for s in facts.unlocked):
-                return False
-        return True
+        # With all doors unlocked a tap may lock: the driver would not tap then.
+        wants_in = a.wish.intent.want == "unlock" and a.path == "card"
+        return not (wants_in and any(s.start_us <= a.at_us < s.end_us for s in facts.unlocked))
 
     def _attempt(self, a: Attempt, out: list[Verdict]) -> None:
         requirement = {"bluetooth": "AVL-2", "cloud": "AVL-3", "card": "AVL-4"}[a.path]
@@ -186,7 +187,16 @@ class Availability:
         limit = healthy + SLOWER_US
         what = f"{a.path} {a.wish.intent.want} during {', '.join(sorted({s.mode.name for s in foreign}))}"
         if never:
-            out.append(Verdict("AVL-5", Outcome.FAIL, f"{what}: never, healthy {healthy / 1e6:.3f} s", None, limit, a.at_us))
+            out.append(
+                Verdict(
+                    "AVL-5",
+                    Outcome.FAIL,
+                    f"{what}: never, healthy {healthy / 1e6:.3f} s",
+                    None,
+                    limit,
+                    a.at_us,
+                )
+            )
             return
         out.append(within("AVL-5", done - a.at_us, limit, self._u, a.at_us, what))
 

@@ -192,7 +192,15 @@ def _handle(facts: Facts, e: Event) -> None:
 def _sign(facts: Facts, e: Event) -> None:
     digest = word(e, 2)
     facts.signed[digest] = Signed(
-        e[0], digest, number(e, 3), word(e, 4), word(e, 5), word(e, 6), octets(e, 7), number(e, 8), number(e, 9)
+        e[0],
+        digest,
+        number(e, 3),
+        word(e, 4),
+        word(e, 5),
+        word(e, 6),
+        octets(e, 7),
+        number(e, 8),
+        number(e, 9),
     )
 
 

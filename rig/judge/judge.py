@@ -77,7 +77,9 @@ def judge(scenario: Scenario, trace: Trace, rules: Rules) -> Judgement:
     for verdict in found:
         by_requirement.setdefault(verdict.requirement, []).append(verdict)
     verdicts = {
-        r: worst(by_requirement[r]) if r in by_requirement else Verdict(r, Outcome.VACUOUS, "not asked in this run")
+        r: worst(by_requirement[r])
+        if r in by_requirement
+        else Verdict(r, Outcome.VACUOUS, "not asked in this run")
         for r in REQUIREMENTS
     }
     return Judgement(verdicts, frozenset(availability.cells))

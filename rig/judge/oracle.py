@@ -63,9 +63,7 @@ class Oracle:
                 at = origin + attack.at_us
                 # A command is held from when it comes, which may be any time after the move.
                 last = FAR_US if attack.kind.startswith("hold") else at
-                self.breaches.append(
-                    Breach(kind.channel, at - ATTACK_MARGIN_US, last + ATTACK_MARGIN_US)
-                )
+                self.breaches.append(Breach(kind.channel, at - ATTACK_MARGIN_US, last + ATTACK_MARGIN_US))
 
     def viable(self, path: str, start_us: int, end_us: int, power_recovery_us: int = RECOVERY_US) -> bool:
         """Whether all that a path needs is healthy, and long enough recovered, throughout an interval."""

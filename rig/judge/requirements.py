@@ -38,7 +38,9 @@ def load_requirements() -> Mapping[str, Requirement]:
             table["text"],
             table["why"],
             table.get("limit_ms"),
-            table.get("limit_text", f"{table['limit_ms'] / 1000:g} s" if "limit_ms" in table else "none in time"),
+            table.get(
+                "limit_text", f"{table['limit_ms'] / 1000:g} s" if "limit_ms" in table else "none in time"
+            ),
             table["evidence"],
         )
         for name, table in raw.items()

@@ -73,9 +73,9 @@ class Safety:
 
     def _asked_to_lock(self, at_us: int) -> bool:
         f = self._f
-        return any(s.command == "lock" and at_us - ASKED_US <= s.at_us <= at_us for s in f.signed.values()) or any(
-            at_us - ASKED_US <= t <= at_us for t in f.auths
-        )
+        return any(
+            s.command == "lock" and at_us - ASKED_US <= s.at_us <= at_us for s in f.signed.values()
+        ) or any(at_us - ASKED_US <= t <= at_us for t in f.auths)
 
     def _bases(self, start_us: int, until_us: int) -> tuple[list[int], list[int]]:
         """Instants from which the 30 s surely count, and all from which they may count."""
@@ -84,7 +84,12 @@ class Safety:
         accepted = {digest: at for at, _channel, digest, fault in f.answers if fault == 0}
         for hand in f.hands:
             signed = f.signed.get(hand.digest)
-            if signed is None or signed.command != "unlock" or hand.origin not in ("genuine", "late") or not start_us <= hand.at_us <= until_us:
+            if (
+                signed is None
+                or signed.command != "unlock"
+                or hand.origin not in ("genuine", "late")
+                or not start_us <= hand.at_us <= until_us
+            ):
                 continue
             if signed.key == "valet":
                 continue
@@ -117,12 +122,16 @@ class Truth:
         if wish.told is None:
             if wish.intent.via == "card" or not f.ended:
                 return None
-            return Verdict("AVL-10", Outcome.FAIL, f"intent {index}: the driver was never told", None, None, wish.at_us)
+            return Verdict(
+                "AVL-10", Outcome.FAIL, f"intent {index}: the driver was never told", None, None, wish.at_us
+            )
         at, what, detail = wish.told
         sent = [s for s in f.signed.values() if s.index == index and s.key == "phone"]
         said = f"intent {index}: told {what!r} {detail}".rstrip()
         if at - wish.at_us > TOLD_BY_US + LATE_TOLD_US + self._u:
-            return Verdict("AVL-10", Outcome.FAIL, f"{said} after {(at - wish.at_us) / 1e6:.3f} s", None, None, at)
+            return Verdict(
+                "AVL-10", Outcome.FAIL, f"{said} after {(at - wish.at_us) / 1e6:.3f} s", None, None, at
+            )
         if what in ("opened", "locked"):
             spans = f.spans("unlock" if what == "opened" else "lock")
             first = min((s.at_us for s in sent), default=at)
@@ -133,7 +142,9 @@ class Truth:
         elif what == "refused":
             forged = any(h.origin == "forge" for h in f.hands)
             if index in self._moved and not forged:
-                return Verdict("AVL-10", Outcome.FAIL, f"{said}, but the command moved the locks", None, None, at)
+                return Verdict(
+                    "AVL-10", Outcome.FAIL, f"{said}, but the command moved the locks", None, None, at
+                )
         elif any(fault == 0 and t <= at and self._mine(digest, index) for t, _c, digest, fault in f.answers):
             return Verdict("AVL-10", Outcome.FAIL, f"{said}, but the answer had arrived", None, None, at)
         return Verdict("AVL-10", Outcome.PASS, said, None, None, at)

@@ -75,7 +75,9 @@ class Security:
         bad = [h for h in f.hands if h.digest in f.signed and f.signed[h.digest].key == "valet"]
         power = any(x.mode.startswith("power.") for x in f.scenario.faults)
         return {
-            "SEC-1": "forged messages moved nothing" if "forge" in origins or "plain_interior" in kinds else "",
+            "SEC-1": "forged messages moved nothing"
+            if "forge" in origins or "plain_interior" in kinds
+            else "",
             "SEC-2": "replayed messages moved nothing" if "replay" in origins else "",
             "SEC-3": "requests with bad lifetimes moved nothing" if bad else "",
             "SEC-4": "late requests moved nothing" if "late" in origins else "",
@@ -97,9 +99,15 @@ class Security:
             for at, door in movement.pulses:
                 changes = self._f.latches[door]
                 last = max((c for c in changes if c[0] < at), default=changes[0])
-                if last[1] == "U" and at - last[0] > STEADY_US + self._u and self._supplied(at - STEADY_US, at):
+                if (
+                    last[1] == "U"
+                    and at - last[0] > STEADY_US + self._u
+                    and self._supplied(at - STEADY_US, at)
+                ):
                     self._fail(
-                        "SEC-5", movement, f"opening pulse on door {door}, unlocked since {(at - last[0]) / 1e6:.3f} s"
+                        "SEC-5",
+                        movement,
+                        f"opening pulse on door {door}, unlocked since {(at - last[0]) / 1e6:.3f} s",
                     )
 
     def _supplied(self, start_us: int, end_us: int) -> bool:
@@ -118,7 +126,10 @@ class Security:
             if movement.direction != "U" or not self._opens(movement):
                 continue
             start = movement.start_us
-            tap = next((t for t in reversed(self._f.auths) if start - TAP_US <= t <= start and t not in used_taps), None)
+            tap = next(
+                (t for t in reversed(self._f.auths) if start - TAP_US <= t <= start and t not in used_taps),
+                None,
+            )
             candidates = self._candidates(start)
             fresh = [
                 (h, s) for h, s, state in candidates if state.authorises and self._token(s) not in self.used
@@ -180,7 +191,9 @@ class Security:
         spent = [c for c in candidates if c[2].authorises and start - c[0].at_us <= CAUSE_US]
         stale = [c for c in candidates if not c[2].authorises and start - c[0].at_us <= CAUSE_US]
         if any(h.origin == "replay" for h in recent):
-            self._fail("SEC-2", movement, "the locks opened after a replayed message, and nothing else allowed it")
+            self._fail(
+                "SEC-2", movement, "the locks opened after a replayed message, and nothing else allowed it"
+            )
         elif stale:
             hand, signed, state = stale[-1]
             why = "lived too long" if state.lives_too_long else "had expired or was of an old epoch"
@@ -195,7 +208,8 @@ class Security:
             if not any(m.direction == "L" and since < m.start_us < start for m in self._f.movements):
                 self._fail("SEC-5", movement, f"intent {token} moved the locks twice")
         elif any(start - BOOT_US <= t <= start for t, mv in self._f.supplies if mv >= 6500):
-            self._fail("SEC-10", movement, "the locks opened after the supply came back, and nothing allowed it")
+            self._fail(
+                "SEC-10", movement, "the locks opened after the supply came back, and nothing allowed it"
+            )
         else:
             self._fail("SEC-1", movement, "the locks opened, and nothing allowed it")
-

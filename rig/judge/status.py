@@ -159,7 +159,8 @@ class Status:
             for door, said in zip(DOORS, doors, strict=True):
                 if not self._could(door, said, at - slack, at) and not self._excused(at - slack, at):
                     return self._fail(
-                        at, f"says {_WORDS[said]} of door {door}, its feedback is {self._f.feedback_at(door, at)}"
+                        at,
+                        f"says {_WORDS[said]} of door {door}, its feedback is {self._f.feedback_at(door, at)}",
                     )
             if at - slack > last_us:
                 steady.add(tail)

@@ -92,7 +92,7 @@ def within(requirement: str, value_us: int, limit_us: int, u_us: int, at_us: int
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """The one that counts, if a requirement was judged several times in a run: the worst, and of equals the tightest."""
+    """The one that counts of several in a run: the worst, and of equals the tightest."""
     return min(
         verdicts,
         key=lambda v: (WORST_FIRST.index(v.outcome), v.margin_us if v.margin_us is not None else 1 << 60),

@@ -55,9 +55,7 @@ def test_path_works_again_after_its_own_mode_ended(prove: Prover, cell: tuple[st
     healed_us = HEALED_US + (RETRY_AFTER_US if mode == "server.429" else 0)
     waits = (1_000_000, healed_us) if mode.startswith("power.") else (healed_us,)
     for wait_us in waits:
-        prove(
-            Scenario(timeline=(Fault(mode, 0, HOLDS_US), Intent("unlock", HOLDS_US + wait_us, VIA[path])))
-        )
+        prove(Scenario(timeline=(Fault(mode, 0, HOLDS_US), Intent("unlock", HOLDS_US + wait_us, VIA[path]))))
 
 
 @pytest.mark.requirement("AVL-13", "AVL-10", "AVL-5")

@@ -12,6 +12,7 @@ from rig.generate import class_combinations, ladder
 from rig.scenario import Carry
 
 COMBINATIONS = class_combinations()
+Combination = tuple[str | None, str | None, str | None]
 
 
 def name_of(combination: tuple[str | None, ...]) -> str:
@@ -21,7 +22,7 @@ def name_of(combination: tuple[str | None, ...]) -> str:
 
 @pytest.mark.requirement("AVL-1", "AVL-2", "AVL-3", "AVL-10", "SEC-5", "SAF-3", "STA-1")
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=name_of)
-def test_driver_gets_in(prove: Prover, combination: tuple[str | None, ...]) -> None:
+def test_driver_gets_in(prove: Prover, combination: Combination) -> None:
     """Modes that hold from before the wish until long after it."""
     place = COMBINATIONS.index(combination)
     spells = [(0, None)] * 3

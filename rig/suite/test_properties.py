@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fixtures.prover import Prover
 from rig import generate
-from rig.scenario import Fault, Intent, Scenario
+from rig.scenario import Fault, Intent, Scenario, Via
 
 COMBINATIONS = generate.class_combinations()
 COMBINATIONS_AN_EXAMPLE = 8
@@ -81,7 +81,7 @@ def test_supply_failures_at_any_instant(prove: Prover, source: generate.DrawnSou
     """Resets and dips before, during and after an attempt, and in the middle of a motor pulse."""
     driver = generate.carry(source)
     first = generate.FIRST_INTENT_US
-    via = source.choice(("card", "bluetooth", "cloud"))
+    via: Via = source.choice(("card", "bluetooth", "cloud"))
     power = generate.power_faults(source, first)
     last = max(f.end_us or 0 for f in power if isinstance(f, Fault))
     again_us = last + 1_000_000 + generate.time(source, 0, 3_000_000)

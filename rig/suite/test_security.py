@@ -8,7 +8,7 @@ from fixtures.prover import Prover
 from rig.scenario import Attack, Carry, Fault, Intent, Scenario, Session, Via
 from rig.world.attacker import KINDS
 
-FORGERIES = [k for k in KINDS if k.startswith("forge") or k.startswith("plain")]
+FORGERIES = [k for k in KINDS if k.startswith(("forge", "plain"))]
 CHANNELS: tuple[Via, ...] = ("bluetooth", "cloud")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rig.protocol import vcp
+from rig.protocol.e2e import protect
 from rig.scenario import Attack, Scenario, ScenarioError
 
 if TYPE_CHECKING:
@@ -102,8 +103,6 @@ class Attacker:
         return "sent"
 
     def _wrong_crc(self, payload: bytes) -> int:
-        from rig.protocol.e2e import protect
-
         return protect(self._interior.can_id, payload, payload[1] & 0x0F)[0] ^ 0x5A
 
     def _command(self, channel: str, tag: bytes) -> bytes:
@@ -148,9 +147,15 @@ class Attacker:
 
 
 KINDS: Mapping[str, Kind] = {
-    "replay_bluetooth": Kind("sends all captured commands again over Bluetooth", "bluetooth", Attacker.replay),
-    "replay_cloud": Kind("sends all captured commands again over the cloud channel", "cloud", Attacker.replay),
-    "hold_bluetooth": Kind("holds the next Bluetooth command back and delivers it late", "bluetooth", Attacker.hold),
+    "replay_bluetooth": Kind(
+        "sends all captured commands again over Bluetooth", "bluetooth", Attacker.replay
+    ),
+    "replay_cloud": Kind(
+        "sends all captured commands again over the cloud channel", "cloud", Attacker.replay
+    ),
+    "hold_bluetooth": Kind(
+        "holds the next Bluetooth command back and delivers it late", "bluetooth", Attacker.hold
+    ),
     "hold_cloud": Kind("holds the next cloud command back and delivers it late", "cloud", Attacker.hold),
     "forge_unsigned_bluetooth": Kind("unlock without signature", "bluetooth", Attacker.forge_unsigned),
     "forge_unsigned_cloud": Kind("unlock without signature", "cloud", Attacker.forge_unsigned),

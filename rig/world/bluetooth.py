@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rig.world.world import World
 
 ADVERTISING_US = 100_000
-"""Advertising interval of the module: a usual value of car keys (Bluetooth Core 6.0, vol 6 B 4.4.2.2 allows 20 ms .. 10 s)."""
+"""Advertising interval of the module (Bluetooth Core, vol 6 part B 4.4.2.2 allows 20 ms .. 10 s)."""
 CONNECTION_EVENT_US = 30_000
 """Connection interval that phones grant (Core allows 7.5 ms .. 4 s): one ATT round trip takes one."""
 CONNECT_EVENTS = 3

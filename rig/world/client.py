@@ -175,4 +175,3 @@ class Client:
         if message.WhichOneof("sub_message") == "nominalError":
             return Answer(int(vcp.Fault.INTERNAL), False)
         return None
-

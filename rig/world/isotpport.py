@@ -16,7 +16,13 @@ class IsoTpPort:
     """Sends and receives whole payloads on a pair of identifiers, under a node name of its own."""
 
     def __init__(
-        self, kernel: Kernel, bus: CanBus, name: str, tx_id: int, rx_id: int, on_payload: Callable[[bytes], None]
+        self,
+        kernel: Kernel,
+        bus: CanBus,
+        name: str,
+        tx_id: int,
+        rx_id: int,
+        on_payload: Callable[[bytes], None],
     ) -> None:
         self._kernel = kernel
         self._endpoint = Endpoint(tx_id, rx_id)

@@ -221,7 +221,9 @@ class World:
         if fault.end_us is None:
             self._done()
             return
-        self.kernel.at(max(origin + fault.end_us, self.kernel.now), self._end_fault, index, fault.mode, release)
+        self.kernel.at(
+            max(origin + fault.end_us, self.kernel.now), self._end_fault, index, fault.mode, release
+        )
 
     def _end_fault(self, index: int, mode: str, release: Callable[[], None]) -> None:
         release()
@@ -282,4 +284,3 @@ class World:
         elif kind == "supply" and self._last_change_us:
             # Return to a working supply restarts the relock time.
             self._last_change_us = now
-

@@ -25,7 +25,9 @@ def test_skipping_idle_cycles_changes_nothing(seed: int) -> None:
     """The same events at the same microsecond."""
     one = scenario(seed)
     if any(f.mode == "can.log_flood" for f in one.faults):
-        one = one.with_timeline(*(e for e in one.timeline if not (isinstance(e, Fault) and e.mode == "can.log_flood")))
+        one = one.with_timeline(
+            *(e for e in one.timeline if not (isinstance(e, Fault) and e.mode == "can.log_flood"))
+        )
     fast, slow = emulated_model(), emulated_model(collapse=False)
     quick, full = fast.run(one), slow.run(one)
     assert story(quick) == story(full)
@@ -42,12 +44,21 @@ def test_something_is_skipped() -> None:
 @pytest.mark.parametrize("start_us", [0, 900_000, 1_137_000])
 def test_collapsing_a_flood_changes_no_outcome(via: str, start_us: int) -> None:
     """Verdicts are equal, and latencies within one turn of the processor and one frame of the bus."""
-    wish = Intent("unlock", 1_000_000, "card" if via == "card" else "bluetooth" if via == "bluetooth" else "cloud")
-    one = Scenario(timeline=(Fault("can.log_flood", start_us, 6_000_000), wish, Attack("forge_unsigned_cloud", 5_000_000)))
+    wish = Intent(
+        "unlock", 1_000_000, "card" if via == "card" else "bluetooth" if via == "bluetooth" else "cloud"
+    )
+    one = Scenario(
+        timeline=(
+            Fault("can.log_flood", start_us, 6_000_000),
+            wish,
+            Attack("forge_unsigned_cloud", 5_000_000),
+        )
+    )
     fast, slow = emulated_model(), emulated_model(collapse=False)
     quick, full = fast.run(one), slow.run(one)
     outcomes = [
-        {name: v.outcome for name, v in judge(one, trace, fast.rules()).verdicts.items()} for trace in (quick, full)
+        {name: v.outcome for name, v in judge(one, trace, fast.rules()).verdicts.items()}
+        for trace in (quick, full)
     ]
     assert outcomes[0] == outcomes[1]
     firsts = [next(event[0] for event in trace.of("motor")) for trace in (quick, full)]

@@ -1,0 +1,259 @@
+"""`rig certify`: the main job. Runs the suite on a bench and ends with the verdict and where the report lies."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from fixtures.plugin import MARK
+from hardware.bench import load_bench
+from reports.results import Results, ResultsError, Verdict
+from rig.cli import defects
+from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, seed
+
+if TYPE_CHECKING:
+    from rig.cli.words import Commands
+
+DESCRIPTION = """\
+Runs the certification suite: every combination of server, network and Bluetooth failures, every path against
+every failure mode, attackers, supply failures, and properties over random timings, in virtual time; then a fixed
+table on the bench's real lines. Ends with the verdict and where the report lies."""
+EPILOG = """\
+examples:
+  rig certify                              on the emulated ECU, as a process behind CAN and serial
+  rig certify --bench model                in virtual time only, in seconds
+  rig certify --bench vcan --out report    on vcan0
+  rig certify --seed 7                     the same random choices again"""
+EVERY_S = 5.0
+"""Without a terminal, a line of progress at most this often."""
+STYLES = {"pass": "green", "conditional pass": "green", "fail": "bold red", "error": "bold red"}
+
+
+def add_to(commands: Commands) -> None:
+    """Adds the command."""
+    command = add_command(
+        commands, "certify", "the main job: run the suite, make the report", DESCRIPTION, EPILOG
+    )
+    add_bench(command, "emulated")
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=Path("out/certify"),
+        help="where the report goes (default: out/certify)",
+    )
+    command.add_argument(
+        "--seed",
+        type=seed,
+        metavar="S",
+        default=None,
+        help="seed of every random choice (default: a fresh one)",
+    )
+    add_defect(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the suite, shows progress, prints the summary."""
+    bench = load_bench(options.bench)
+    if defects.check(options.defect):
+        return USAGE
+    if options.defect is not None and bench.dut.kind != "emulated":
+        complain(f"--defect: bench {bench.name} has a real ECU; defects are planted in the emulated one")
+        return USAGE
+    out: Path = options.out.resolve()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for stale in ("results.json", "report.html", "junit.xml", "pytest.log"):
+            (out / stale).unlink(missing_ok=True)
+        for old in (out / "failures").glob("*"):
+            old.unlink()
+    except OSError as error:
+        complain(f"--out {options.out}: cannot be written ({error.strerror}); name another folder")
+        return USAGE
+    log = out / "pytest.log"
+    with log.open("w", encoding="utf-8") as writing:
+        code = _pytest(_command(options, out), writing.write)
+    try:
+        results = Results.load(out / "results.json")
+    except ResultsError:
+        complain(f"the suite did not come to its end (pytest's exit code {code}); {log} says why")
+        _tail(log)
+        return UNDECIDED
+    _summary(results, out)
+    return Verdict(results.verdict).exit_code
+
+
+def _command(options: argparse.Namespace, out: Path) -> list[str]:
+    suite = str(files("rig.suite"))
+    command = [
+        sys.executable, "-m", "pytest", suite, f"--rootdir={suite}", "-c", os.devnull, "--import-mode=importlib",
+        "-p", "no:cacheprovider", "-q", "--tb=short", "-ra", "--rig-progress",
+        f"--bench={options.bench}", f"--rig-out={out}",
+        f"--html={out / 'report.html'}", "--self-contained-html", f"--junitxml={out / 'junit.xml'}",
+    ]  # fmt: skip
+    if not _plugin_is_installed():
+        command += ["-p", "fixtures.plugin"]
+    if options.seed is not None:
+        command.append(f"--rig-seed={options.seed}")
+    if options.defect is not None:
+        command.append(f"--defect={options.defect}")
+    return command
+
+
+def _plugin_is_installed() -> bool:
+    from importlib.metadata import entry_points
+
+    return any(entry.value == "fixtures.plugin" for entry in entry_points(group="pytest11"))
+
+
+class Writer(Protocol):
+    """Takes text."""
+
+    def __call__(self, text: str, /) -> object:
+        """Writes it."""
+
+
+def _pytest(command: list[str], log: Writer) -> int:
+    """Runs pytest; its progress lines go to the screen, the rest to the log."""
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
+    }
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+        encoding="utf-8", errors="replace", env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        with _shown() as show:
+            for line in process.stdout:
+                start = line.find(MARK)
+                if start >= 0:
+                    log(line[:start])
+                    show(line[start + 1 :])
+                else:
+                    log(line)
+        return process.wait()
+    except KeyboardInterrupt:
+        # The suite got Ctrl-C too: it powers the ECU off and writes down what it has.
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
+def _shown() -> AbstractContextManager[Writer]:
+    return _bar() if console().is_terminal else _lines()
+
+
+@contextmanager
+def _bar() -> Iterator[Writer]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console()) as progress:
+        task = progress.add_task("collecting", total=None)
+        failed = 0
+
+        def show(text: str, /) -> None:
+            nonlocal failed
+            news = json.loads(text)
+            if "total" in news:
+                progress.update(task, total=news["total"], description="running")
+            elif "done" in news:
+                failed += news["outcome"] == "failed"
+                where = "[red]" + f"{failed} failed[/red]" if failed else "running"
+                progress.update(task, advance=1, description=where)
+            else:
+                progress.update(task, description=news["say"][:60])
+
+        yield show
+
+
+@contextmanager
+def _lines() -> Iterator[Writer]:
+    out = console()
+    done = total = failed = 0
+    last = time.monotonic()
+
+    def show(text: str, /) -> None:
+        nonlocal done, total, failed, last
+        news = json.loads(text)
+        if "total" in news:
+            total = news["total"]
+            out.print(f"running {total} tests", markup=False)
+        elif "done" in news:
+            done += 1
+            failed += news["outcome"] == "failed"
+            if time.monotonic() - last >= EVERY_S:
+                last = time.monotonic()
+                out.print(f"{done}/{total} tests done, {failed} failed", markup=False)
+        else:
+            out.print(news["say"], markup=False)
+
+    yield show
+
+
+def _summary(results: Results, out: Path) -> None:
+    """The table of requirements, the failures, the verdict, and where the report lies."""
+    screen = console()
+    if screen.is_terminal:
+        table = Table("requirement", "verdict", "held", "failed", "not asked", "tightest", title=None)
+        for r in results.requirements:
+            held = r.outcomes.get("pass", 0) + r.outcomes.get("conditional pass", 0)
+            style = STYLES.get(r.verdict, "yellow")
+            tight = "" if r.tightest_ms is None else f"{r.tightest_ms:,.0f} ms left"
+            table.add_row(
+                f"{r.id}", f"[{style}]{r.verdict}[/{style}]", f"{held:,}", f"{r.outcomes.get('fail', 0):,}",
+                f"{r.outcomes.get('vacuous', 0):,}", tight,
+            )  # fmt: skip
+        screen.print(table)
+    else:
+        for r in results.requirements:
+            held = r.outcomes.get("pass", 0) + r.outcomes.get("conditional pass", 0)
+            screen.print(
+                f"{r.id:<7} {r.verdict:<12} held {held}, failed {r.outcomes.get('fail', 0)}, "
+                f"not asked {r.outcomes.get('vacuous', 0)}",
+                markup=False,
+            )
+    for f in results.failures:
+        screen.print(f"{f.requirement} failed: {f.text}\n  {f.replay}", markup=False, soft_wrap=True)
+    for n in results.undecided:
+        screen.print(f"not decided: {n.test}: {n.reason}", markup=False, soft_wrap=True)
+    for reason, number in Counter(n.reason for n in results.skipped).items():
+        screen.print(
+            f"not run: {number} test{'s' if number > 1 else ''}: {reason}", markup=False, soft_wrap=True
+        )
+    screen.print(
+        f"{results.runs:,} judged runs, {results.simulated_s / 3600:.1f} hours of vehicle time in {results.seconds:.0f} s; "
+        f"again: {results.again}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+    style = STYLES.get(results.verdict, "yellow")
+    screen.print(f"[{style}]verdict: {results.verdict}[/{style}], {results.why}")
+    screen.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _tail(log: Path) -> None:
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]:
+        print(line, file=sys.stderr)
