@@ -244,11 +244,8 @@ def _summary(results: Results, out: Path) -> None:
         screen.print(
             f"not run: {number} test{'s' if number > 1 else ''}: {reason}", markup=False, soft_wrap=True
         )
-    screen.print(
-        f"{results.runs:,} judged runs, {results.simulated_s / 3600:.1f} hours of vehicle time in {results.seconds:.0f} s; "
-        f"again: {results.again}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+    size = f"{results.runs:,} judged runs, {results.simulated_s / 3600:.1f} hours of vehicle time"
+    screen.print(f"{size} in {results.seconds:.0f} s; again: {results.again}", markup=False, soft_wrap=True)
     style = STYLES.get(results.verdict, "yellow")
     screen.print(f"[{style}]verdict: {results.verdict}[/{style}], {results.why}")
     screen.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)

@@ -251,8 +251,8 @@ def _end(facts: Facts, _e: Event) -> None:
 
 _TAKERS = {
     "intent": _intent, "act": _act, "session": _session, "told": _told, "handle": _handle, "sign": _sign,
-    "hand": _hand, "answer": _answer, "auth": _auth, "clock": _clock, "latch": _latch, "feedback": _feedback, "supply": _supply,
-    "lost": _lost, "stall": _stall, "end": _end,
+    "hand": _hand, "answer": _answer, "auth": _auth, "clock": _clock, "latch": _latch, "feedback": _feedback,
+    "supply": _supply, "lost": _lost, "stall": _stall, "end": _end,
 }  # fmt: skip
 
 
