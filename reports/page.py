@@ -21,7 +21,7 @@ STYLE = """<style>
 .rig table{border-collapse:collapse;width:100%;font-size:.9rem}
 .rig td,.rig th{padding:.35rem .6rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
 .rig td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-.rig .v{font-weight:600;white-space:nowrap}.rig code{background:#f2f2f2;padding:.1rem .3rem;border-radius:3px}
+.rig .v,.rig b{font-weight:600;white-space:nowrap}.rig code{background:#f2f2f2;padding:.1rem .3rem;border-radius:3px}
 .rig .big{font-size:1.15rem;padding:.6rem .9rem;border-left:.4rem solid;background:#f7f7f7;margin:.6rem 0}
 .rig .why{color:#555}
 </style>"""
