@@ -23,9 +23,11 @@ from rig.cli.words import (
     console,
     seed,
 )
+from rig.faults import check_faults
 from rig.judge.verdicts import Outcome
 from rig.ports import Unsupported
 from rig.scenario import Scenario
+from rig.world.attacker import check_attacks
 
 if TYPE_CHECKING:
     from rig.cli.words import Commands
@@ -62,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     if defects.check(options.defect):
         return USAGE
     scenario = Scenario.load(options.scenario)
+    check_faults(scenario, str(options.scenario))
+    check_attacks(scenario, str(options.scenario))
     bench = load_bench(options.bench)
     out = console()
     try:
