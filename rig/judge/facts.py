@@ -35,12 +35,18 @@ class Signed:
 
 @dataclass(slots=True)
 class Hand:
-    """A payload that a carrier began to send to the DUT."""
+    """A payload that a carrier began to send to the DUT; `first`: none like it came on that channel before."""
 
     at_us: int
     channel: str
     digest: str
     origin: str
+    first: bool = True
+
+    @property
+    def delivers(self) -> bool:
+        """Whether it may bring the DUT a genuine command: a copy does if the original never came before it."""
+        return self.origin in ("genuine", "late") or (self.origin == "replay" and self.first)
 
 
 @dataclass(slots=True)
@@ -205,7 +211,9 @@ def _sign(facts: Facts, e: Event) -> None:
 
 
 def _hand(facts: Facts, e: Event) -> None:
-    facts.hands.append(Hand(e[0], word(e, 2), word(e, 3), word(e, 4)))
+    channel, digest = word(e, 2), word(e, 3)
+    known = any(h.digest == digest and h.channel == channel for h in facts.hands)
+    facts.hands.append(Hand(e[0], channel, digest, word(e, 4), not known))
 
 
 def _answer(facts: Facts, e: Event) -> None:

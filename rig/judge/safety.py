@@ -87,7 +87,7 @@ class Safety:
             if (
                 signed is None
                 or signed.command != "unlock"
-                or hand.origin not in ("genuine", "late")
+                or not hand.delivers
                 or not start_us <= hand.at_us <= until_us
             ):
                 continue

@@ -69,6 +69,12 @@ class Security:
     def _asked(self) -> dict[str, str]:
         """What the run put to each requirement; empty text: nothing."""
         f = self._f
+        # A copy that comes before its original, on the original's own channel, replays nothing.
+        replayed = any(
+            h.origin == "replay"
+            and not (h.first and h.digest in f.signed and f.signed[h.digest].channel == h.channel)
+            for h in f.hands
+        )
         origins = {h.origin for h in f.hands}
         kinds = {a.kind for a in f.scenario.attacks}
         opened = any(m.direction == "U" for m in f.movements)
@@ -78,7 +84,7 @@ class Security:
             "SEC-1": "forged messages moved nothing"
             if "forge" in origins or "plain_interior" in kinds
             else "",
-            "SEC-2": "replayed messages moved nothing" if "replay" in origins else "",
+            "SEC-2": "replayed messages moved nothing" if replayed else "",
             "SEC-3": "requests with bad lifetimes moved nothing" if bad else "",
             "SEC-4": "late requests moved nothing" if "late" in origins else "",
             "SEC-5": "every intent moved the locks at most once" if opened else "",
@@ -164,7 +170,7 @@ class Security:
         """Genuine unlock commands that arrived unchanged before an instant, oldest first."""
         out: list[tuple[Hand, Signed, Freshness]] = []
         for hand in self._f.hands:
-            if hand.at_us > start_us or hand.origin not in ("genuine", "late"):
+            if hand.at_us > start_us or not hand.delivers:
                 continue
             signed = self._f.signed.get(hand.digest)
             if signed is not None and signed.command == "unlock" and signed.channel == hand.channel:

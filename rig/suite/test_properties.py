@@ -6,7 +6,7 @@ A failing example shrinks to a scenario of few entries; the report has it with i
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.prover import Prover
@@ -16,6 +16,9 @@ from rig.scenario import Fault, Intent, Scenario, Via
 COMBINATIONS = generate.class_combinations()
 COMBINATIONS_AN_EXAMPLE = 8
 HORIZON_US = 45_000_000
+
+unhurried = settings(deadline=None)
+"""How long an example takes is the host's affair: a busy one must not fail the DUT."""
 
 
 @st.composite
@@ -30,6 +33,7 @@ def phase(source: generate.Source) -> int:
 
 
 @pytest.mark.requirement("AVL-1", "AVL-2", "AVL-3", "AVL-10")
+@unhurried
 @given(data=st.data())
 def test_driver_gets_in_whenever_things_fail(prove: Prover, data: st.DataObject) -> None:
     """Modes of the three classes begin and end at any instant around the ladder."""
@@ -46,6 +50,7 @@ def test_driver_gets_in_whenever_things_fail(prove: Prover, data: st.DataObject)
 
 
 @pytest.mark.requirement("AVL-1", "AVL-10", "SEC-5")
+@unhurried
 @given(source=sources())
 def test_driver_gets_in_while_things_flap(prove: Prover, source: generate.DrawnSource) -> None:
     """Several overlapping spells of outer modes, the same mode more than once."""
@@ -57,6 +62,7 @@ def test_driver_gets_in_while_things_flap(prove: Prover, source: generate.DrawnS
 
 
 @pytest.mark.requirement("AVL-2", "AVL-3", "AVL-4", "AVL-5", "AVL-13")
+@unhurried
 @given(source=sources())
 def test_wishes_come_true_whatever_fails_elsewhere(prove: Prover, source: generate.DrawnSource) -> None:
     """One or two faults of any domain and up to three wishes, one after the other."""
@@ -67,6 +73,7 @@ def test_wishes_come_true_whatever_fails_elsewhere(prove: Prover, source: genera
 
 
 @pytest.mark.requirement("AVL-5", "AVL-13")
+@unhurried
 @given(source=sources())
 def test_quick_wishes_do_not_wait_for_each_other(prove: Prover, source: generate.DrawnSource) -> None:
     """Unlock and lock within seconds, while something fails elsewhere."""
@@ -76,6 +83,7 @@ def test_quick_wishes_do_not_wait_for_each_other(prove: Prover, source: generate
 
 
 @pytest.mark.requirement("AVL-8", "SEC-10", "SAF-3", "STA-1")
+@unhurried
 @given(source=sources())
 def test_supply_failures_at_any_instant(prove: Prover, source: generate.DrawnSource) -> None:
     """Resets and dips before, during and after an attempt, and in the middle of a motor pulse."""
@@ -92,6 +100,7 @@ def test_supply_failures_at_any_instant(prove: Prover, source: generate.DrawnSou
 
 
 @pytest.mark.requirement("SEC-1", "SEC-2", "SEC-3", "SEC-4", "SEC-5")
+@unhurried
 @given(source=sources())
 def test_attackers_gain_nothing(prove: Prover, source: generate.DrawnSource) -> None:
     """Wishes, faults and the attacker's moves in any order."""
