@@ -35,18 +35,17 @@ class Signed:
 
 @dataclass(slots=True)
 class Hand:
-    """A payload that a carrier began to send to the DUT; `first`: none like it came on that channel before."""
+    """A payload that a carrier began to send to the DUT.
+
+    `delivers`: it may bring a genuine command. A copy does if it comes, on the command's own channel, before
+    the original: the original then is the one that replays.
+    """
 
     at_us: int
     channel: str
     digest: str
     origin: str
-    first: bool = True
-
-    @property
-    def delivers(self) -> bool:
-        """Whether it may bring the DUT a genuine command: a copy does if the original never came before it."""
-        return self.origin in ("genuine", "late") or (self.origin == "replay" and self.first)
+    delivers: bool
 
 
 @dataclass(slots=True)
@@ -211,9 +210,11 @@ def _sign(facts: Facts, e: Event) -> None:
 
 
 def _hand(facts: Facts, e: Event) -> None:
-    channel, digest = word(e, 2), word(e, 3)
-    known = any(h.digest == digest and h.channel == channel for h in facts.hands)
-    facts.hands.append(Hand(e[0], channel, digest, word(e, 4), not known))
+    channel, digest, origin = word(e, 2), word(e, 3), word(e, 4)
+    delivers = origin in ("genuine", "late")
+    if origin == "replay" and digest in facts.signed and facts.signed[digest].channel == channel:
+        delivers = not any(h.digest == digest and h.channel == channel for h in facts.hands)
+    facts.hands.append(Hand(e[0], channel, digest, origin, delivers))
 
 
 def _answer(facts: Facts, e: Event) -> None:

@@ -69,12 +69,7 @@ class Security:
     def _asked(self) -> dict[str, str]:
         """What the run put to each requirement; empty text: nothing."""
         f = self._f
-        # A copy that comes before its original, on the original's own channel, replays nothing.
-        replayed = any(
-            h.origin == "replay"
-            and not (h.first and h.digest in f.signed and f.signed[h.digest].channel == h.channel)
-            for h in f.hands
-        )
+        replayed = any(h.origin == "replay" and not h.delivers for h in f.hands)
         origins = {h.origin for h in f.hands}
         kinds = {a.kind for a in f.scenario.attacks}
         opened = any(m.direction == "U" for m in f.movements)
