@@ -10,15 +10,17 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 
 def main() -> int:
     """Prints every skip and whether it is allowed; 1 if one is not, or if a file holds no test that passed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--allow", action="append", default=[], metavar="PATTERN", help="regular expression of a reason")
+    parser.add_argument("--allow", action="append", default=[], metavar="PATTERN", help="allowed reason")
     options = parser.parse_args()
     bad = 0
     for file in options.files:

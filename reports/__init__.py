@@ -1,1 +1,1 @@
-"""."""
+"""Evidence: results, pictures, the working view."""

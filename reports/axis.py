@@ -105,7 +105,9 @@ def _shown(instants: list[int]) -> list[tuple[int, int]]:
             windows[-1] = (windows[-1][0], end)
         else:
             windows.append((start, end))
-    gaps = sorted(((b[0] - a[1], place) for place, (a, b) in enumerate(zip(windows, windows[1:], strict=False))))
+    gaps = sorted(
+        ((b[0] - a[1], place) for place, (a, b) in enumerate(zip(windows, windows[1:], strict=False)))
+    )
     cut = {place for length, place in gaps[-MOST_CUTS:] if length > QUIET_US}
     out = [windows[0]]
     for place, window in enumerate(windows[1:]):

@@ -97,8 +97,8 @@ def _rows(results: Results) -> str:
         for r in results.rows
     )
     return (
-        f"<h3>Runs on real lines ({len(results.rows)}, of which {again} repeated)</h3><table><tr><th>row</th><th>run</th>"
-        f"<th>came to</th><th>because</th><th>took</th></tr>{items}</table>"
+        f"<h3>Runs on real lines ({len(results.rows)}, of which {again} repeated)</h3>"
+        f"<table><tr><th>row</th><th>run</th><th>came to</th><th>because</th><th>took</th></tr>{items}</table>"
     )
 
 

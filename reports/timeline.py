@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 
 from reports.axis import Axis
 from rig.judge.verdicts import Verdict
 from rig.scenario import Scenario
-from rig.trace import Event, Trace
+from rig.trace import Event, Trace, number, word
 
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
 ORANGE, RED, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#767676"
@@ -161,36 +162,50 @@ class _Picture:
         self._supply = (at_us, mv) if mv < ON_MV else None
 
     def intent(self, e: Event) -> None:
-        self._mark("driver", e, f"wants to {e[3]} ({e[4]})" if len(e) > 4 else "intent", BLUE)
+        self._mark("driver", e, f"wants to {word(e, 3)} ({word(e, 4)})", BLUE)
 
     def told(self, e: Event) -> None:
-        self._mark("driver", e, f"told “{e[3]}”", GREEN if e[3] in ("opened", "locked") else RED)
+        self._mark("driver", e, f"told “{word(e, 3)}”", GREEN if word(e, 3) in ("opened", "locked") else RED)
 
     def handle(self, e: Event) -> None:
-        self._mark("driver", e, "door opens" if e[3] else "handle: shut", GREEN if e[3] else RED, not e[3])
+        self._mark(
+            "driver", e, "door opens" if number(e, 3) else "handle: shut", GREEN if number(e, 3) else RED
+        )
 
     def act(self, e: Event) -> None:
-        self._mark("driver" if e[3] == "card" else "phone", e, "taps card" if e[3] == "card" else f"tries {e[3]}", BLUE)
+        self._mark(
+            "driver" if word(e, 3) == "card" else "phone",
+            e,
+            "taps card" if word(e, 3) == "card" else f"tries {word(e, 3)}",
+            BLUE,
+        )
 
     def session(self, e: Event) -> None:
-        self._mark("phone", e, f"{e[3]} session", GREY, hollow=True)
+        self._mark("phone", e, f"{word(e, 3)} session", GREY, hollow=True)
 
     def sign(self, e: Event) -> None:
-        self._mark("phone", e, f"signs {e[6]}", PURPLE)
+        self._mark("phone", e, f"signs {word(e, 6)}", PURPLE)
 
     def answer(self, e: Event) -> None:
-        fine = e[4] == 0
-        self._mark("phone", e, "answer: done" if fine else f"answer: fault {e[4]}", GREEN if fine else RED, not fine)
+        fine = number(e, 4) == 0
+        self._mark(
+            "phone",
+            e,
+            "answer: done" if fine else f"answer: fault {number(e, 4)}",
+            GREEN if fine else RED,
+            not fine,
+        )
 
     def hand(self, e: Event) -> None:
-        lane = "server, TCU" if e[2] == "cloud" else "Bluetooth module"
-        origin = str(e[4])
-        self._mark(lane, e, "carries to ECU" if origin == "genuine" else f"carries {origin}", SKY if origin == "genuine" else RED)
+        lane = "server, TCU" if word(e, 2) == "cloud" else "Bluetooth module"
+        origin = word(e, 4)
+        genuine = origin == "genuine"
+        self._mark(lane, e, "carries to ECU" if genuine else f"carries {origin}", SKY if genuine else RED)
         if origin in ("replay", "forge"):
-            self._mark("attacker", e, f"{origin} by {e[2]}", RED)
+            self._mark("attacker", e, f"{origin} by {word(e, 2)}", RED)
 
     def attack(self, e: Event) -> None:
-        self._mark("attacker", e, f"{e[3]}: {e[4]}" if len(e) > 4 and e[4] else str(e[3]), RED)
+        self._mark("attacker", e, f"{word(e, 3)}: {word(e, 4)}", RED)
 
     def tap(self, e: Event) -> None:
         self._tap = e[0]
@@ -204,7 +219,7 @@ class _Picture:
         self._mark("reader", e, "card proves itself", GREEN)
 
     def motor(self, e: Event) -> None:
-        door, direction, on = str(e[2]), str(e[3]), e[4]
+        door, direction, on = word(e, 2), word(e, 3), number(e, 4)
         began = self._open_motor.pop(door, None)
         if began is not None:
             self.motors[door].append(Bar(began[0], e[0], began[1], ORANGE))
@@ -212,17 +227,16 @@ class _Picture:
             self._open_motor[door] = (e[0], direction)
 
     def latch(self, e: Event) -> None:
-        self.latches[str(e[2])].append((e[0], str(e[3])))
+        self.latches[word(e, 2)].append((e[0], word(e, 3)))
 
     def supply(self, e: Event) -> None:
-        assert isinstance(e[2], int)
-        self._note_supply(e[0], e[2])
+        self._note_supply(e[0], number(e, 2))
 
     def lost(self, e: Event) -> None:
-        self._mark("ECU", e, f"lost: {e[2]}", RED)
+        self._mark("ECU", e, f"lost: {word(e, 2)}", RED)
 
     def stall(self, e: Event) -> None:
-        self._mark("ECU", e, f"{e[2]} {e[3]} ms late", RED, hollow=True)
+        self._mark("ECU", e, f"{word(e, 2)} {number(e, 3)} ms late", RED, hollow=True)
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -231,8 +245,8 @@ class _Picture:
         y = self._heading()
         top = y
         body_at = len(self.out)
-        for number, fault in enumerate(self.faults):
-            self._name("faults" if number == 0 else "", y + BAR / 2 + 4)
+        for place, fault in enumerate(self.faults):
+            self._name("faults" if place == 0 else "", y + BAR / 2 + 4)
             self._bar(fault, y, BAR)
             y += BAR + 4
         if self.faults:
@@ -242,7 +256,7 @@ class _Picture:
         y = self._doors(y)
         behind = self._grid(top, y)
         self.out[body_at:body_at] = behind
-        y += 34
+        y += 48
         self._line(LABELS, y, f"seconds from the scenario's origin; {trace_name(self.trace)}", GREY)
         height = y + 12
         summary = escape("; ".join([self.title, *(v.text for v in self.verdicts)]))
@@ -289,8 +303,12 @@ class _Picture:
         for verdict in self.verdicts:
             if verdict.at_us is not None:
                 x = self.axis.x(verdict.at_us)
-                self.out.append(_vertical(x, top - 2, bottom, INK, 'stroke-dasharray="5 3" stroke-width="1.5"'))
-                self._line(x, bottom + 27, f"▲ {verdict.requirement}", INK, 'text-anchor="middle" font-weight="600"')
+                self.out.append(
+                    _vertical(x, top - 2, bottom, INK, 'stroke-dasharray="5 3" stroke-width="1.5"')
+                )
+                self._line(
+                    x, bottom + 27, f"▲ {verdict.requirement}", INK, 'text-anchor="middle" font-weight="600"'
+                )
         behind, self.out = self.out, kept
         return behind
 
@@ -299,7 +317,7 @@ class _Picture:
         width = max(x1 - x0, 2.0)
         times = f"{(bar.start_us - self.origin) / 1e6:.3f} to {(bar.end_us - self.origin) / 1e6:.3f} s"
         self.out.append(
-            f'<g><title>{escape(bar.label)}: {times}</title>'
+            f"<g><title>{escape(bar.label)}: {times}</title>"
             f'<rect x="{x0:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" fill="{bar.colour}" '
             f'fill-opacity="0.22" stroke="{bar.colour}"/></g>'
         )
@@ -339,24 +357,30 @@ class _Picture:
         for event in self.trace.of("can"):
             if self.axis.start_us <= event[0] <= self.axis.end_us:
                 column = columns.setdefault(int((self.axis.x(event[0]) - LABELS) / step), [0, 0])
-                column[1 if 0x2A0 <= _number(event[2]) < 0x500 else 0] += 1
+                column[1 if 0x2A0 <= number(event, 2) < 0x500 else 0] += 1
         full = FULL_BUS * step / self.axis.per_us / 1000
         for place, (cyclic, channel) in sorted(columns.items()):
             x = LABELS + place * step
             high = min(22.0, max(2.0, 22.0 * (cyclic + channel) / full))
             colour = BLUE if channel else GREY
-            self.out.append(f'<rect x="{x:.1f}" y="{bottom - high:.1f}" width="3" height="{high:.1f}" fill="{colour}"/>')
+            self.out.append(
+                f'<rect x="{x:.1f}" y="{bottom - high:.1f}" width="3" height="{high:.1f}" fill="{colour}"/>'
+            )
         self.out.append(f'<path d="M{LABELS} {bottom:.1f}H{WIDTH - MARGIN}" stroke="{RULE}"/>')
         return y + LANE
 
     def _doors(self, y: float) -> float:
         """A strip a door: locked filled, unlocked outlined, moving hatched; motor pulses below it."""
         y += 6
-        looks = {"L": ("locked", BLUE, 0.55), "U": ("unlocked", PAPER, 1.0), "X": ("moving", "url(#moving)", 1.0)}
+        looks = {
+            "L": ("locked", BLUE, 0.55),
+            "U": ("unlocked", PAPER, 1.0),
+            "X": ("moving", "url(#moving)", 1.0),
+        }
         for door in DOORS:
             self._name(f"door {door}", y + 11)
             changes = [*self.latches[door], (self.axis.end_us, "")]
-            for (start, state), (end, _next) in zip(changes, changes[1:], strict=False):
+            for (start, state), (end, _next) in pairwise(changes):
                 x0, x1 = self.axis.x(start), self.axis.x(end)
                 if x1 <= x0:
                     continue
@@ -372,7 +396,8 @@ class _Picture:
                 self.out.append(
                     f"<g><title>motor {door} to {'unlock' if pulse.label == 'U' else 'lock'}, "
                     f"{(pulse.end_us - pulse.start_us) / 1000:.0f} ms</title>"
-                    f'<rect x="{x0:.1f}" y="{y + 14:.1f}" width="{max(x1 - x0, 2):.1f}" height="4" fill="{ORANGE}"/></g>'
+                    f'<rect x="{x0:.1f}" y="{y + 14:.1f}" width="{max(x1 - x0, 2):.1f}" '
+                    f'height="4" fill="{ORANGE}"/></g>'
                 )
             y += 22
         return y
@@ -381,11 +406,6 @@ class _Picture:
 def trace_name(trace: Trace) -> str:
     """Fidelity and hash, which name a run."""
     return f"fidelity {trace.fidelity}, trace {trace.hash()[:16]}"
-
-
-def _number(value: object) -> int:
-    assert isinstance(value, int)
-    return value
 
 
 def _vertical(x: float, top: float, bottom: float, colour: str, more: str = "") -> str:

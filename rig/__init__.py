@@ -1,1 +1,1 @@
-"""."""
+"""The engine: scenarios, faults, clock, the world around the ECU, the judge, the suite, the command line."""
