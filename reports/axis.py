@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 AROUND_US = 300_000
 """This much is shown before and after every instant that matters."""
@@ -106,7 +107,7 @@ def _shown(instants: list[int]) -> list[tuple[int, int]]:
         else:
             windows.append((start, end))
     gaps = sorted(
-        ((b[0] - a[1], place) for place, (a, b) in enumerate(zip(windows, windows[1:], strict=False)))
+        ((b[0] - a[1], place) for place, (a, b) in enumerate(pairwise(windows)))
     )
     cut = {place for length, place in gaps[-MOST_CUTS:] if length > QUIET_US}
     out = [windows[0]]
