@@ -95,4 +95,4 @@ class Edges(Protocol):
         """The time in µs until which the DUT will do nothing but its idle cycles; None: unknown or busy."""
 
     def dut_skip(self, delta_us: int) -> None:
-        """Tells an in-process DUT that `delta_us` (whole seconds) of idle cycles are skipped."""
+        """Tells an in-process DUT that `delta_us` (whole half seconds) of idle cycles are skipped."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -22,40 +21,15 @@ from rig.scenario import Scenario
 from rig.shrink import shrink
 from rig.suite import test_cells, test_security
 from rig.world.world import Watch
+from tests.suitescenarios import scenarios_of
 
 WIRE_WATCH = Watch(opened_us=5_000_000, relock_us=0)
-
-
-class Recorder:
-    """Stands in for the suite's prover: keeps the scenarios of a test."""
-
-    def __init__(self) -> None:
-        self.scenarios: list[Scenario] = []
-
-    def __call__(self, scenario: Scenario) -> None:
-        self.scenarios.append(scenario)
 
 
 @cache
 def suite_scenarios() -> tuple[Scenario, ...]:
     """The enumerated part of the suite that asks of every requirement: cells and security."""
-    prove = Recorder()
-    for module in (test_cells, test_security):
-        for name, function in vars(module).items():
-            if name.startswith("test_"):
-                for arguments in _arguments(function):
-                    function(prove, **arguments)
-    return tuple(prove.scenarios)
-
-
-def _arguments(function: object) -> Iterator[dict[str, object]]:
-    """What pytest would call a parametrized test with."""
-    choices: list[dict[str, object]] = [{}]
-    for mark in getattr(function, "pytestmark", []):
-        if mark.name == "parametrize":
-            name, values = mark.args[0], mark.args[1]
-            choices = [{**known, name: value} for known in choices for value in values]
-    yield from choices
+    return tuple(scenarios_of(test_cells, test_security))
 
 
 def fails(model: Model, scenario: Scenario, requirement: str) -> bool:

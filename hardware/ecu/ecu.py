@@ -27,6 +27,9 @@ def _shared() -> Shared:
     return Shared(load_codecs(body_dbc_text(), "hardware/dbc/body.dbc"))
 
 
+IDLE_PERIOD_US = 500_000
+"""LockStatus (100 ms) and the reader poll (250 ms) repeat exactly after this."""
+
 class Ecu:
     """The device under test, emulated.
 
@@ -163,9 +166,9 @@ class Ecu:
         return FAR_US if work is None else work
 
     def skip(self, delta_us: int) -> None:
-        """Leaves out `delta_us` (whole seconds) of idle cycles: afterwards all is as if they had run."""
-        if delta_us % 1_000_000:
-            raise ValueError(f"ECU: only whole seconds can be skipped, not {delta_us} µs")
+        """Leaves out `delta_us` (whole half seconds) of idle cycles: afterwards all is as if they had run."""
+        if delta_us % IDLE_PERIOD_US:
+            raise ValueError(f"ECU: only whole half seconds can be skipped, not {delta_us} µs")
         if self._core is not None and self._core.is_ready:
             self._core.skip(delta_us)
 

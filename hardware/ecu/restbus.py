@@ -157,10 +157,13 @@ class SlowFrames:
 
     def skip(self, delta_us: int) -> None:
         """Idle cycles are left out; senders that were alive went on."""
+        now = self.core.cpu.now
         for receiver in self._rx.values():
             last = receiver.last_valid_us
-            if last is not None and self.core.cpu.now - last < 2 * SLOW_CYCLE_US:
-                receiver.skip(delta_us // SLOW_CYCLE_US, delta_us)
+            if last is not None and now - last < 2 * SLOW_CYCLE_US:
+                # Of a cycle that is longer than what is skipped, a frame may or may not have come.
+                frames = (now + delta_us - last) // SLOW_CYCLE_US
+                receiver.skip(frames, frames * SLOW_CYCLE_US)
 
 
 class InteriorSwitch:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rig.kernel import Channel, ChannelClosed, Handle
+from rig.kernel import Channel, ChannelClosed
 from rig.protocol.e2e import Sender
 from rig.world.gates import Gate
 from rig.world.isotpport import IsoTpPort
+from rig.world.slowcycle import SlowCycle
 
 if TYPE_CHECKING:
     from rig.world.world import World
@@ -33,6 +34,7 @@ MTU = 185
 SUPERVISION_US = 720_000
 """Link supervision time-out: both sides notice a vanished link only then (Core: 100 ms .. 32 s)."""
 SLOTS = 3
+STATE_US = 1_000_000
 GAP_US = 1_000_000
 """A partial message older than this is dropped (vehicle.md section 2)."""
 
@@ -218,20 +220,19 @@ class Module:
         )
         self._codec = world.codecs["BluetoothState"]
         self._sender = Sender(self._codec.can_id)
-        self._timer: Handle | None = None
+        self._slow = SlowCycle(world.kernel, STATE_US, self._cycle, self._sender)
 
     def start(self) -> None:
         """Begins the cyclic BluetoothState."""
-        self._timer = self._world.kernel.cyclic(self._world.kernel.now + 1_000_000, self._cycle)
+        self._slow.start()
 
-    def skip(self, frames: int) -> None:
-        """Advances the alive counter as if that many frames had been sent."""
-        self._sender.skip(frames)
+    def skip(self, delta_us: int) -> None:
+        """Goes on as if the cycle had run through a gap that begins now; the caller has moved all cyclic events."""
+        self._slow.skip(delta_us)
 
     def _cycle(self) -> None:
         payload = self._codec.encode({"Connections": len(self._open)})
         self._port.node.send(self._codec.can_id, self._sender.protect(payload))
-        self._timer = self._world.kernel.cyclic(self._world.kernel.now + 1_000_000, self._cycle)
 
     def opened(self) -> int | None:
         """Takes a slot for a new connection; None if all are taken."""

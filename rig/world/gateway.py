@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rig.world.world import World
 
 PERIOD_US = 100_000
-HYPERPERIOD_US = 1_000_000
-"""All idle cycles (100 ms frames, 1 s frames, 250 ms reader poll) repeat exactly after this."""
+HYPERPERIOD_US = 500_000
+"""The fast idle cycles (100 ms frames, 250 ms reader poll) repeat exactly after this; slow ones are counted."""
 
 
 class Gateway:
@@ -35,9 +35,9 @@ class Gateway:
         """Begins the cycle."""
         self._world.kernel.cyclic(self._world.kernel.now + PERIOD_US, self._cycle)
 
-    def skip(self, frames: int) -> None:
-        """Advances the alive counter as if that many frames had been sent."""
-        self._sender.skip(frames)
+    def skip(self, delta_us: int) -> None:
+        """Advances the alive counter as if the cycle had gone on for that long."""
+        self._sender.skip(delta_us // PERIOD_US)
 
     def _cycle(self) -> None:
         kernel = self._world.kernel

@@ -12,10 +12,12 @@ from rig.protocol.e2e import Sender
 from rig.protocol.vcp import VcpError, return_address
 from rig.world.internet import CAR_ONE_WAY_US
 from rig.world.isotpport import IsoTpPort
+from rig.world.slowcycle import SlowCycle
 
 if TYPE_CHECKING:
     from rig.world.world import World
 
+PERIOD_US = 1_000_000
 KEEPALIVE_US = 3_000_000
 """The server notices a vanished car this long after."""
 LONGEST_BACK_OFF_S = 5.0
@@ -38,6 +40,7 @@ class Tcu:
         )
         self._codec = world.codecs["TelematicsState"]
         self._sender = Sender(self._codec.can_id)
+        self._slow = SlowCycle(world.kernel, PERIOD_US, self._cycle, self._sender)
         self._waiting: dict[bytes, Event[bytes]] = {}
         self._reports: Channel[bytes] = Channel(world.kernel, "tcu.reports")
         self._lost: Channel[bool] = Channel(world.kernel, "tcu.link")
@@ -50,13 +53,13 @@ class Tcu:
     def start(self) -> None:
         """Begins the cyclic TelematicsState and the tasks that keep the connection and pass on reports."""
         kernel = self._world.kernel
-        kernel.cyclic(kernel.now + 1_000_000, self._cycle)
+        self._slow.start()
         kernel.spawn(self._pass_reports(), name="tcu reports", keep=True)
         kernel.spawn(self._reconnect(), name="tcu link", keep=True)
 
-    def skip(self, frames: int) -> None:
-        """Advances the alive counter as if that many frames had been sent."""
-        self._sender.skip(frames)
+    def skip(self, delta_us: int) -> None:
+        """Goes on as if the cycle had run through a gap that begins now; the caller has moved all cyclic events."""
+        self._slow.skip(delta_us)
 
     def _cycle(self) -> None:
         kernel = self._world.kernel
@@ -68,7 +71,6 @@ class Tcu:
             }
         )
         self._port.node.send(self._codec.can_id, self._sender.protect(payload))
-        kernel.cyclic(kernel.now + 1_000_000, self._cycle)
 
     def _link(self, offline: bool) -> None:
         if offline:

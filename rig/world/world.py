@@ -155,7 +155,8 @@ class World:
     def skip_idle(self, period_us: int) -> int:
         """If nothing at all but idle cycles happens for a while, skips whole periods; returns how many µs.
 
-        Exact: after `period_us` every idle cycle is where it was, but for its counters, which are advanced.
+        Exact: after `period_us` every fast idle cycle is where it was, but for its counters, which are advanced;
+        senders with a longer cycle count how many of their frames fell into the gap.
         """
         if not self._skippable:
             return 0
@@ -173,9 +174,9 @@ class World:
         delta = periods * period_us
         kernel.shift_cyclic(delta)
         self.edges.dut_skip(delta)
-        self.gateway.skip(10 * periods)
-        self.tcu.skip(periods)
-        self.air.module.skip(periods)
+        self.gateway.skip(delta)
+        self.tcu.skip(delta)
+        self.air.module.skip(delta)
         self._events.append((now, "skip", delta))
         return delta
 

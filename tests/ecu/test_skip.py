@@ -1,4 +1,4 @@
-"""Skipping idle cycles whole seconds at once leaves everything as if they had run."""
+"""Skipping idle cycles whole half seconds at once leaves everything as if they had run."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def test_not_quiet_while_something_is_under_way(car: Any) -> None:
     assert car.edges.dut_quiet_until() is None  # motors are on
 
 
-async def test_only_whole_seconds(car: Any) -> None:
+async def test_only_whole_half_seconds(car: Any) -> None:
     await car.boot()
-    with pytest.raises(ValueError, match="whole seconds"):
+    with pytest.raises(ValueError, match="whole half seconds"):
         car.ecu.skip(250_000)
