@@ -252,8 +252,14 @@ class SimBus:
 
     @property
     def quiet(self) -> bool:
-        """True if no frame is pending or under way and nobody floods."""
-        return not (self._busy or self._flooding or self._kernel.now < self._free_us)
+        """True if no frame is pending or under way, but for those of a collapsed flood.
+
+        Idle cycles skipped in a collapsed flood leave its grid where it was: frames after the gap may be off by
+        up to one frame time, as they are by any other phase of the flood.
+        """
+        if self._flooding and not self._collapse:
+            return False
+        return not (self._busy or self._kernel.now < self._free_us)
 
     # -- arbitration -------------------------------------------------------------------------------
 

@@ -260,7 +260,7 @@ def test_a_collapsed_flood_costs_no_events() -> None:
     t.bus.set_flood(True)
     run(t.kernel, 100)
     assert t.kernel.events <= 2
-    assert not t.bus.quiet
+    assert t.bus.quiet  # idle cycles may be skipped in a flood that costs nothing
 
 
 def test_an_expanded_flood_sends_every_frame_and_everybody_hears_it() -> None:
