@@ -80,6 +80,11 @@ class CardReader:
         """A command is under way."""
         return self._then is not None
 
+    @property
+    def card_in_field(self) -> bool:
+        """The last poll found a card: that it is gone is known only after the next one."""
+        return self._ever_polled and self._empty_since_us is None
+
     def command(self, code: int, parameters: bytes, limit_us: int, then: Then) -> None:
         """Sends a command; `then` gets what follows the response code, or None if the reader failed."""
         self._code, self._then, self._limit_us = code, then, limit_us

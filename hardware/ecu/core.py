@@ -250,6 +250,7 @@ class Core:
             not self.cpu.idle
             or self.locks.moving
             or self.reader.exchanging
+            or self.reader.card_in_field
             or self.card_auth.active
             or any(channel.busy for channel in self.channels)
         )

@@ -82,9 +82,9 @@ async def patient_request(stage: Stage) -> tuple[str, str]:
 async def online_bits(stage: Stage) -> set[int]:
     """What TelematicsState says of the network."""
     since = stage.kernel.now
-    for _ in range(5):
-        # In small steps: an idle world skips whole seconds of cyclic frames.
-        await stage.kernel.sleep(0.5)
+    for _ in range(6):
+        # In small steps: an idle world skips half seconds of cyclic frames.
+        await stage.kernel.sleep(0.4)
     codec = stage.world.codecs["TelematicsState"]
     return {codec.decode(f.data)["Online"] for f in stage.frames(since, codec.can_id)}
 
