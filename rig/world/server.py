@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rig.protocol.vcp import VcpError, return_address
 from rig.world.gates import Gate
 from rig.world.internet import CAR_ONE_WAY_US, Response
 
@@ -48,7 +49,7 @@ class Server:
     @property
     def takes_reports(self) -> bool:
         """Whether a report from the car would be taken right now."""
-        return not (self.error_500 or self.error_503 or self.hang)
+        return not (self.error_500 or self.error_503 or self.error_429 or self.hang)
 
     async def handle(self, path: str, token: str, body: Mapping[str, str]) -> Response:
         """Answers one request, after the time that takes."""
@@ -92,8 +93,12 @@ class Server:
             message = base64.b64decode(body.get("routable_message", ""), validate=True)
         except binascii.Error:
             return Response(422, {"error": "routable_message is not base64"})
-        if not message:
-            return Response(422, {"error": "routable_message is missing"})
+        try:
+            addressed = bool(return_address(message, of_answer=False))
+        except VcpError:
+            addressed = False
+        if not addressed:
+            return Response(422, {"error": "routable_message is missing or no message with a return address"})
         if not self._world.tcu.known_online:
             return _offline()
         answer = await self._world.tcu.ask(message, CAR_TIMEOUT_S)
