@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rig.kernel import Channel, ChannelClosed
 from rig.protocol.e2e import Sender
+from rig.protocol.vcp import MOST_BYTES
 from rig.world.gates import Gate
 from rig.world.isotpport import IsoTpPort
 from rig.world.slowcycle import SlowCycle
@@ -254,7 +255,10 @@ class Module:
             self._port.send(bytes((0xC0 | handle,)))
 
     def written(self, handle: int, chunk: bytes) -> None:
-        """Bytes from a central: collects them by the length in front and hands on whole messages."""
+        """Bytes from a central: collects them by the length in front and hands on whole messages.
+
+        What is longer than any message of the protocol is not carried: one ISO-TP transfer could not hold it.
+        """
         now = self._world.kernel.now
         since, buffer = self._partial.get(handle, (now, b""))
         if buffer and now - since > GAP_US:
@@ -264,7 +268,8 @@ class Module:
             size = int.from_bytes(buffer[:2], "big")
             if len(buffer) < 2 + size:
                 break
-            self.hand(handle, buffer[2 : 2 + size], "genuine")
+            if size <= MOST_BYTES:
+                self.hand(handle, buffer[2 : 2 + size], "genuine")
             buffer = buffer[2 + size :]
         self._partial[handle] = (now, buffer)
 
