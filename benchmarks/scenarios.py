@@ -21,13 +21,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hardware.vehicle import emulated_model  # noqa: E402  # run as a script from anywhere
-from rig.judge.judge import judge  # noqa: E402
-from rig.model import Model  # noqa: E402
-from rig.scenario import Scenario  # noqa: E402
-from rig.suite import test_cells, test_product, test_security  # noqa: E402
-from tests.randomscenarios import scenario as random_scenario  # noqa: E402
-from tests.suitescenarios import scenarios_of  # noqa: E402
+from hardware.vehicle import emulated_model  # run as a script from anywhere
+from rig.judge.judge import judge
+from rig.model import Model
+from rig.scenario import Scenario
+from rig.suite import test_cells, test_product, test_security
+from tests.randomscenarios import scenario as random_scenario
+from tests.suitescenarios import scenarios_of
 
 RATE = 300
 REAL_TIME = 6_000

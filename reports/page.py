@@ -103,15 +103,17 @@ def _rows(results: Results) -> str:
 
 
 def _left_out(results: Results) -> str:
-    left = [("not decided", n) for n in results.undecided] + [("not run", n) for n in results.skipped]
+    left: dict[tuple[str, str], list[str]] = {}
+    for kind, some in (("not decided", results.undecided), ("not run", results.skipped)):
+        for n in some:
+            left.setdefault((kind, n.reason), []).append(n.test)
     if not left:
         return ""
     items = "".join(
-        f"<tr><td>{kind}</td><td>{escape(n.test)}</td><td>{escape(n.reason)}</td></tr>" for kind, n in left
+        f"<tr><td>{kind}</td><td>{escape(reason)}</td><td>{escape(', '.join(tests))}</td></tr>"
+        for (kind, reason), tests in left.items()
     )
-    return (
-        f"<h3>Not run, not decided</h3><table><tr><th></th><th>test</th><th>reason</th></tr>{items}</table>"
-    )
+    return f"<h3>Not run, not decided</h3><table><tr><th></th><th>reason</th><th>tests</th></tr>{items}</table>"
 
 
 def failure_html(failure: FailureResult, picture: str) -> str:
