@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LINGER_US = 1_000_000
 """How long the attacker's own Bluetooth connection stays after a move."""
+WATCHED_US = 1_000_000
+"""How long a run goes on after the attacker's last message."""
 BETWEEN_US = 40_000
 """Between two messages of one move: enough for the DUT's answer to the first."""
 LIFETIME_S = 10
@@ -54,6 +56,7 @@ class Attacker:
                 del self._holds[place]
                 self._world.log("attack", index, "hold", "took a command")
                 self._world.kernel.after(delay_us, self._deliver, index, channel, handle, message)
+                self._world.outlast(delay_us + WATCHED_US)
                 return True
         return False
 
@@ -130,6 +133,7 @@ class Attacker:
 
     def _send(self, channel: str, messages: list[bytes], origin: str) -> str:
         world = self._world
+        world.outlast(len(messages) * BETWEEN_US + WATCHED_US)
         if channel == "cloud":
             for place, message in enumerate(messages):
                 world.kernel.after(place * BETWEEN_US, world.tcu.hand, message, origin)

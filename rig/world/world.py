@@ -20,7 +20,7 @@ from rig.scenario import Fault, Scenario
 from rig.sim.plant import PULSE_US, Plant
 from rig.sim.reader import Card, Pn532Reader
 from rig.trace import Field, Trace
-from rig.world.attacker import Attacker
+from rig.world.attacker import WATCHED_US, Attacker
 from rig.world.bluetooth import Air
 from rig.world.digest import digest
 from rig.world.driver import Driver
@@ -148,6 +148,11 @@ class World:
         finally:
             self._settling.remove(waiting)
 
+    def outlast(self, us: int) -> None:
+        """The run does not end within this time: something is still to come."""
+        self._busy += 1
+        self.kernel.after(us, self._done)
+
     def apply_supply(self) -> None:
         """Sets the supply at the DUT's pin to what faults leave of it: the lowest wins."""
         self.plant.set_supply(self.supply.lowest(NOMINAL_MV))
@@ -202,6 +207,10 @@ class World:
         self._schedule(origin)
         await self._until_done()
         await self._until_settled()
+        while self._busy:
+            # Something was held back meanwhile.
+            await self._until_done()
+            await self._until_settled()
         self.log("end")
 
     def _schedule(self, origin: int) -> None:
@@ -232,9 +241,8 @@ class World:
         self._done()
 
     def _attack(self, index: int) -> None:
-        attack = self.scenario.attacks[index]
-        self.attacker.move(index, attack)
-        self.kernel.after(attack.param("delay_ms", 0) * 1000 + 1_000_000, self._done)
+        self.attacker.move(index, self.scenario.attacks[index])
+        self.kernel.after(WATCHED_US, self._done)
 
     def _intend(self, index: int) -> None:
         self.kernel.spawn(self._pursue(index), name=f"intent {index}", keep=True)
@@ -247,6 +255,7 @@ class World:
         self._busy -= 1
         if self._busy == 0 and self._idle is not None:
             self._idle.set(True)
+            self._idle = None
 
     async def _until_done(self) -> None:
         if self._busy:
