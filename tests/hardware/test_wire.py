@@ -203,5 +203,5 @@ def test_a_process_that_cannot_start_is_a_lane_error_with_its_own_words() -> Non
 def test_a_bench_without_lines_has_no_lane() -> None:
     with pytest.raises(LaneError, match="no real lines"):
         WireLane(load_bench("model"))
-    with pytest.raises(LaneError, match="has no lane 9"):
-        WireLane(load_bench("emulated"), 9)
+    with pytest.raises(LaneError, match="has no lane 64"):
+        WireLane(load_bench("emulated"), 64)

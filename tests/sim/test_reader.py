@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rig.kernel import Kernel
@@ -228,6 +228,8 @@ def test_an_empty_field_is_told_after_n_plus_1_tries_of_5_ms(retries: int) -> No
 def test_a_card_is_found_at_the_next_try_and_only_at_a_try(
     placed_us: int, away_us: int, retries: int
 ) -> None:
+    # In the very microsecond of a try either order is right.
+    assume(placed_us % 5000 and (placed_us + away_us) % 5000)
     host, one = Host(), card()
     host.send(10_000, b"\x32\x05\xff\x01" + bytes((retries,)))
     host.send(20_000, LIST)
@@ -237,7 +239,6 @@ def test_a_card_is_found_at_the_next_try_and_only_at_a_try(
     log = host.run()
     answers = [(us, event) for us, event in log[2:] if isinstance(event, Frame)]
     tries = range(5000, 5000 * (retries + 1) + 1, 5000) if retries != 0xFF else range(5000, 200_000, 5000)
-    # The field changes before a try of the same microsecond: these events were set first.
     hit = next((at for at in tries if placed_us <= at < placed_us + away_us), None)
     if hit is None and retries == 0xFF:
         assert answers == []
