@@ -321,9 +321,11 @@ class _Picture:
             f'<rect x="{x0:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" fill="{bar.colour}" '
             f'fill-opacity="0.22" stroke="{bar.colour}"/></g>'
         )
-        at = x0 + 4
-        if LETTER * len(bar.label) > WIDTH - MARGIN - at:
-            at = max(LABELS, WIDTH - MARGIN - LETTER * len(bar.label))
+        length = LETTER * len(bar.label)
+        # Beside a bar too short for it, so that no mark on the bar hides it.
+        at = x0 + 4 if length + 4 <= width else x0 + width + 4
+        if length > WIDTH - MARGIN - at:
+            at = max(LABELS, min(x0 - 4, WIDTH - MARGIN) - length)
         self._line(at, y + height - 4, bar.label)
 
     def _lane(self, lane: Lane, y: float) -> float:
