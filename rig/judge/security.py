@@ -81,10 +81,17 @@ class Security:
             else "",
             "SEC-2": "replayed messages moved nothing" if replayed else "",
             "SEC-3": "requests with bad lifetimes moved nothing" if bad else "",
-            "SEC-4": "late requests moved nothing" if "late" in origins else "",
+            "SEC-4": "late requests moved nothing" if any(map(self._too_late, f.hands)) else "",
             "SEC-5": "every intent moved the locks at most once" if opened else "",
             "SEC-10": "no reset or dip moved a lock" if power else "",
         }
+
+    def _too_late(self, hand: Hand) -> bool:
+        """Whether an unlock command was delivered so late that it surely authorised nothing any more."""
+        signed = self._f.signed.get(hand.digest)
+        if hand.origin != "late" or signed is None or signed.command != "unlock":
+            return False
+        return not self._freshness(signed, hand.at_us, hand.at_us).authorises
 
     def _fail(self, requirement: str, movement: Movement, text: str) -> None:
         if requirement not in self._failures:

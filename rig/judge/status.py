@@ -97,11 +97,15 @@ class Status:
 
     def _cycle(self) -> Verdict | None:
         last: _Last | None = None
+        longest = CYCLE_HIGH_US + self._u
+        silent_us = self._f.origin_us
         for event in self._f.frames:
             at = event[0]
             if event[1] == "skip":
+                if last is None and at - silent_us <= longest:
+                    silent_us = at + number(event, 2)
                 # Of a DUT that was silent already, no frames were skipped.
-                if last is not None and at - last.at_us <= CYCLE_HIGH_US + self._u:
+                if last is not None and at - last.at_us <= longest:
                     skipped = number(event, 2)
                     last = _Last(last.at_us + skipped, (last.counter + skipped // 100_000) % COUNTERS)
                 continue
@@ -113,6 +117,8 @@ class Status:
                 return self._fail(at, f"has a wrong CRC: {data.hex()}")
             counter = data[1] & 0x0F
             if last is None:
+                if at - silent_us > longest and not self._excused(silent_us, at):
+                    return self._fail(at, f"came for the first time after {(at - silent_us) / 1e3:.0f} ms")
                 last = _Last(at, counter)
                 continue
             if counter == last.counter:
@@ -125,9 +131,10 @@ class Status:
                     return self._fail(at, f"alive counter went from {last.counter} to {counter}")
                 return self._fail(at, f"came after {gap / 1e3:.1f} ms, cycle is 90 to 110 ms")
             last = _Last(at, counter)
-        if last is not None and self._f.ended:
-            gap = self._f.end_us - last.at_us
-            if gap > CYCLE_HIGH_US + self._u and not self._excused(last.at_us, self._f.end_us):
+        if self._f.ended:
+            since = silent_us if last is None else last.at_us
+            gap = self._f.end_us - since
+            if gap > longest and not self._excused(since, self._f.end_us):
                 return self._fail(self._f.end_us, f"stopped {gap / 1e3:.0f} ms before the end")
         return None
 
