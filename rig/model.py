@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rig.faults import check_faults
 from rig.judge.facts import collect
 from rig.judge.judge import Judgement, Rules, judge
-from rig.kernel import Kernel
+from rig.kernel import Kernel, collector_paused
 from rig.ports import Edges
 from rig.protocol.dbc import Codecs
 from rig.scenario import Carry, Doors, Intent, Scenario, Session, Via, Want
@@ -75,7 +75,9 @@ class Model:
 
         edges = self.edges(kernel, scenario, frame)
         world = World(kernel, edges, scenario, self.keys, self.codecs, trace, watch)
-        kernel.run(world.story(), until=LONGEST_S)
+        # A run is short and what it leaves is small: the collector's turn comes between runs.
+        with collector_paused():
+            kernel.run(world.story(), until=LONGEST_S)
         self.runs += 1
         self.simulated_us += trace.end_us
         return trace
