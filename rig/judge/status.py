@@ -20,6 +20,8 @@ TRANSIT_US = 2_000
 """What a frame may wait for the bus, and a line of feedback for its wire: judged edges lie 20 ms apart."""
 ASLEEP_US = 59_000_000
 """A vehicle that nobody asked anything for this long may be asleep (60 s, vehicle.md section 5)."""
+WAKING_US = 1_000_000
+"""What waking may take (as long as a boot)."""
 COUNTERS = 15
 MOVING = 2
 FAULT = 3
@@ -86,14 +88,21 @@ class Status:
         for spell in self._o.spells:
             if spell.mode.domain == "can" and spell.start_us <= end_us and spell.end_us + 200_000 >= start_us:
                 return True
-        activity = max(
-            [h.at_us for h in self._f.hands if h.at_us <= end_us]
-            + [t for t in self._f.auths if t <= end_us]
-            + [m.start_us for m in self._f.movements if m.start_us <= end_us]
-            + [t for t, _ in self._f.supplies if t <= end_us]
-            or [0]
+        return self._asleep(start_us, end_us)
+
+    def _asleep(self, start_us: int, end_us: int) -> bool:
+        """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
+        activities = sorted(
+            [h.at_us for h in self._f.hands]
+            + self._f.auths
+            + [m.start_us for m in self._f.movements]
+            + [t for t, _ in self._f.supplies]
         )
-        return end_us - activity > ASLEEP_US
+        before = max((t for t in activities if t <= start_us), default=0)
+        if start_us + CYCLE_HIGH_US + self._u < before + ASLEEP_US:
+            return False
+        waking = next((t for t in activities if start_us < t <= end_us), end_us)
+        return end_us - waking <= WAKING_US
 
     def _cycle(self) -> Verdict | None:
         last: _Last | None = None
