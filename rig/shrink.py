@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 
 from rig.scenario import Attack, Carry, Entry, Fault, Intent, Scenario, start_of
 
 StillFails = Callable[[Scenario], bool]
 GRAINS_US = (10_000_000, 5_000_000, 1_000_000, 500_000, 100_000, 10_000, 1_000)
 MOST_RUNS = 400
+MOST_FOR_PAIRS = 8
+"""In longer timelines there are too many pairs to try them all."""
 
 
 def shrink(scenario: Scenario, still_fails: StillFails, most_runs: int = MOST_RUNS) -> Scenario:
@@ -50,6 +53,10 @@ def _smaller(s: Scenario) -> Iterator[Scenario]:
     if size > 1:
         for place in range(size):
             yield replace(s, timeline=entries[:place] + entries[place + 1 :])
+    if 2 < size <= MOST_FOR_PAIRS:
+        # Two that undo each other, such as an unlock and a lock, go only together.
+        for one, two in combinations(range(size), 2):
+            yield replace(s, timeline=tuple(e for p, e in enumerate(entries) if p not in (one, two)))
     if s.phase_us:
         yield replace(s, phase_us=0)
     if s.seed:
