@@ -1,6 +1,6 @@
 """Fails if a test that CI is meant to run was skipped, or if nothing ran: reads JUnit files.
 
-    python ci/skips.py FILE.xml [...] --allow PATTERN=REASON ...
+    python ci/skips.py FILE.xml [...] --allow PATTERN ...
 
 A skip is allowed where its reason matches one of the patterns, each of which says why CI cannot run it.
 """
