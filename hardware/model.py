@@ -71,6 +71,9 @@ class ModelEdges:
             return None
         return self.dut.quiet()
 
+    def dut_idle_at(self, us: int) -> bool:
+        return self.dut.idle_at(us)
+
     def dut_skip(self, delta_us: int) -> None:
         self.dut.skip(delta_us)
 

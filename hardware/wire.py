@@ -97,6 +97,10 @@ class WireEdges:
         """None: nobody can see into a DUT behind wires."""
         return None
 
+    def dut_idle_at(self, us: int) -> bool:
+        """False: see above."""
+        return False
+
     def dut_skip(self, delta_us: int) -> None:
         """Refused: real time cannot be skipped."""
         raise Unsupported("real time cannot be skipped")

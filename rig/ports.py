@@ -94,5 +94,8 @@ class Edges(Protocol):
     def dut_quiet_until(self) -> int | None:
         """The time in µs until which the DUT will do nothing but its idle cycles; None: unknown or busy."""
 
+    def dut_idle_at(self, us: int) -> bool:
+        """Whether no idle cycle of a quiet in-process DUT will be in the middle of its work at that time."""
+
     def dut_skip(self, delta_us: int) -> None:
-        """Tells an in-process DUT that `delta_us` (whole half seconds) of idle cycles are skipped."""
+        """Tells an in-process DUT that `delta_us` (whole tenths of a second) of idle cycles are skipped."""

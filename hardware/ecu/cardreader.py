@@ -26,6 +26,8 @@ EXCHANGE_US = 500_000
 TAP_AWAY_US = 500_000
 TAP_TOLERANCE_US = 20_000
 MAX_TARGETS = 2
+POLL_MARGIN_US = 10_000
+"""By how much one poll of an empty field may take longer than the one before."""
 
 SETUP: tuple[tuple[int, bytes], ...] = (
     (pn532.SAM_CONFIGURATION, b"\x01\x14\x01"),  # normal mode
@@ -56,7 +58,7 @@ class CardReader:
         self.core = core
         self.working = False
         self._decoder = pn532.Decoder()
-        self._poll = core.timers.timer(self._slot, cyclic=True)
+        self._poll = core.timers.timer(self._slot, POLL_US)
         self._timer = core.timers.timer(self._timeout)
         self._then: Then | None = None
         self._frame = b""
@@ -67,6 +69,7 @@ class CardReader:
         self._setup_step = 0
         self._mute_told = False
         self._polled_us = 0
+        self._rested_us = 0
         # Since when polls found the field empty; None: a card rests in it, or it was never seen empty.
         self._empty_since_us: int | None = None
         self._ever_polled = False
@@ -81,9 +84,18 @@ class CardReader:
         return self._then is not None
 
     @property
-    def card_in_field(self) -> bool:
-        """The last poll found a card: that it is gone is known only after the next one."""
-        return self._ever_polled and self._empty_since_us is None
+    def idle(self) -> bool:
+        """Nothing is under way, and further polls of an empty field change nothing."""
+        return self._then is None and self.working and self._empty_since_us is not None
+
+    def idle_at(self, us: int) -> bool:
+        """Whether no poll will be under way at an instant, if the field stays empty."""
+        due_us = self._poll.at
+        if due_us is None:
+            return False
+        took_us = self._rested_us - (due_us - POLL_US)
+        since_us = (us - due_us) % POLL_US
+        return not 0 < since_us < took_us + POLL_MARGIN_US
 
     def command(self, code: int, parameters: bytes, limit_us: int, then: Then) -> None:
         """Sends a command; `then` gets what follows the response code, or None if the reader failed."""
@@ -117,6 +129,7 @@ class CardReader:
 
     def _finish(self, payload: bytes | None) -> None:
         then, self._then = self._then, None
+        self._rested_us = self.core.cpu.now
         self.core.timers.cancel(self._timer)
         assert then is not None
         then(payload)
@@ -166,7 +179,7 @@ class CardReader:
 
     def _slot(self) -> None:
         core = self.core
-        core.timers.again(self._poll, POLL_US, core.cpu.now)
+        core.timers.again(self._poll, core.cpu.now)
         if self._then is not None or core.card_auth.active:
             return
         if self.working:

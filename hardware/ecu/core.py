@@ -249,15 +249,14 @@ class Core:
         return not (
             not self.cpu.idle
             or self.locks.moving
-            or self.reader.exchanging
-            or self.reader.card_in_field
+            or not self.reader.idle
             or self.card_auth.active
             or any(channel.busy for channel in self.channels)
         )
 
-    def skip(self, delta_us: int) -> None:
+    def skip(self, now_us: int, delta_us: int) -> None:
         """See `Ecu.skip`."""
-        self.timers.shift_cyclic(delta_us)
+        self.timers.pass_cyclic(now_us + delta_us)
         self.cpu.skip(delta_us)
         self.status.skip(delta_us)
         self.vehicle_state.skip(delta_us)

@@ -27,8 +27,8 @@ def _shared() -> Shared:
     return Shared(load_codecs(body_dbc_text(), "hardware/dbc/body.dbc"))
 
 
-IDLE_PERIOD_US = 500_000
-"""LockStatus (100 ms) and the reader poll (250 ms) repeat exactly after this."""
+IDLE_PERIOD_US = 100_000
+"""What is skipped is whole periods of the frames that both sides send; the reader poll keeps its own grid."""
 
 class Ecu:
     """The device under test, emulated.
@@ -165,12 +165,20 @@ class Ecu:
         work = core.timers.earliest_work()
         return FAR_US if work is None else work
 
-    def skip(self, delta_us: int) -> None:
-        """Leaves out `delta_us` (whole half seconds) of idle cycles: afterwards all is as if they had run."""
+    def idle_at(self, us: int) -> bool:
+        """Whether no idle cycle will be in the middle of its work at an instant, if nothing comes in until then."""
+        core = self._core
+        return core is None or (core.is_ready and core.reader.idle_at(us))
+
+    def skip(self, now: int, delta_us: int) -> None:
+        """Leaves out `delta_us` (whole tenths of a second) of idle cycles: afterwards all is as if they had run.
+
+        To be called when `quiet`, for a gap whose end is `idle_at`.
+        """
         if delta_us % IDLE_PERIOD_US:
-            raise ValueError(f"ECU: only whole half seconds can be skipped, not {delta_us} µs")
+            raise ValueError(f"ECU: only whole tenths of a second can be skipped, not {delta_us} µs")
         if self._core is not None and self._core.is_ready:
-            self._core.skip(delta_us)
+            self._core.skip(now, delta_us)
 
     # Power
 

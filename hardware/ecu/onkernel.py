@@ -76,9 +76,13 @@ class EcuOnKernel:
         """See `Ecu.quiet`."""
         return self.ecu.quiet()
 
+    def idle_at(self, us: int) -> bool:
+        """See `Ecu.idle_at`."""
+        return self.ecu.idle_at(us)
+
     def skip(self, delta_us: int) -> None:
         """Idle cycles are skipped; the caller moves the kernel's cyclic events."""
-        self.ecu.skip(delta_us)
+        self.ecu.skip(self._kernel.now, delta_us)
         if self._armed_cyclic and self._handle is not None:
             self._armed_us += delta_us
         self._after()

@@ -75,8 +75,10 @@ class Speed:
 
     def skip(self, delta_us: int) -> None:
         """Frames like the last went on for that long."""
-        self._recent = deque((s, t + delta_us) for s, t in self._recent)
-        self._last = (self._last[0], self._last[1] + delta_us)
+        speed, at_us = self._last
+        if self._recent:
+            self._recent[-1] = (speed, at_us + delta_us)
+        self._last = (speed, at_us + delta_us)
 
 
 class VehicleStateFrames:

@@ -34,7 +34,7 @@ class Status:
         self.core = core
         self._codec = core.codecs["LockStatus"]
         self._sender = Sender(LOCK_STATUS)
-        self._cycle = core.timers.timer(self._cyclic, cyclic=True)
+        self._cycle = core.timers.timer(self._cyclic, CYCLE_US)
         self._extra = core.timers.timer(self._extraordinary)
         self._payloads = core.status_payloads
         self.last_refusal: Reason = Fault.NONE
@@ -89,7 +89,7 @@ class Status:
         core = self.core
         if not core.bus_off:
             core.cpu.emit(("can", LOCK_STATUS, self._sender.protect(self._payload())))
-        core.timers.again(self._cycle, CYCLE_US, core.cpu.now)
+        core.timers.again(self._cycle, core.cpu.now)
 
     def _extraordinary(self) -> None:
         core = self.core

@@ -15,14 +15,16 @@ class Timer:
     Attributes:
         at: when it is due, in µs; None: not set.
         due: when it was due, the last time it fired.
-        cyclic: it only drives an idle cycle, which may be skipped in whole seconds.
+        period_us: it only drives an idle cycle of this period, whose turns may be skipped; 0: it does not.
+        cyclic: it drives an idle cycle.
     """
 
-    __slots__ = ("at", "cyclic", "due", "fire", "seq")
+    __slots__ = ("at", "cyclic", "due", "fire", "period_us", "seq")
 
-    def __init__(self, fire: Callable[[], None], cyclic: bool) -> None:
+    def __init__(self, fire: Callable[[], None], period_us: int) -> None:
         self.fire = fire
-        self.cyclic = cyclic
+        self.period_us = period_us
+        self.cyclic = period_us > 0
         self.at: int | None = None
         self.due = 0
         self.seq = 0
@@ -38,9 +40,9 @@ class Timers:
         self._all: list[Timer] = []
         self._seq = 0
 
-    def timer(self, fire: Callable[[], None], cyclic: bool = False) -> Timer:
+    def timer(self, fire: Callable[[], None], period_us: int = 0) -> Timer:
         """A new alarm that calls `fire`; not set yet."""
-        timer = Timer(fire, cyclic)
+        timer = Timer(fire, period_us)
         self._all.append(timer)
         return timer
 
@@ -51,8 +53,9 @@ class Timers:
         timer.seq = seq
         heappush(self._heap, (at_us, seq, timer))
 
-    def again(self, timer: Timer, period_us: int, now_us: int) -> None:
-        """Sets an alarm that has fired for the next time on its own grid, however late it was."""
+    def again(self, timer: Timer, now_us: int) -> None:
+        """Sets a cyclic alarm that has fired for the next time on its own grid, however late it was."""
+        period_us = timer.period_us
         late_us = (now_us - timer.due) // period_us * period_us
         self.set(timer, timer.due + late_us + period_us)
 
@@ -83,10 +86,18 @@ class Timers:
         """When the first alarm that is not cyclic is due."""
         return min((t.at for t in self._all if t.at is not None and not t.cyclic), default=None)
 
-    def shift_cyclic(self, delta_us: int) -> None:
-        """Moves all cyclic alarms later, keeping their order."""
-        cyclic = [t for t in self._all if t.cyclic and t.at is not None]
-        cyclic.sort(key=lambda t: t.seq)
-        for timer in cyclic:
-            assert timer.at is not None
-            self.set(timer, timer.at + delta_us)
+    def pass_cyclic(self, end_us: int) -> None:
+        """Lets cyclic alarms pass that are due before `end_us`: each is set to its first turn from then on.
+
+        Among equal times they come in the order in which their last turns in the gap would have set them.
+        """
+        moved: list[tuple[int, int, int, Timer]] = []
+        for timer in self._all:
+            at, period_us = timer.at, timer.period_us
+            if period_us and at is not None:
+                if at < end_us:
+                    at += -(-(end_us - at) // period_us) * period_us
+                moved.append((at - period_us, timer.seq, at, timer))
+        moved.sort()
+        for _, _, at, timer in moved:
+            self.set(timer, at)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from rig.world.world import World
 
 PERIOD_US = 100_000
-HYPERPERIOD_US = 500_000
-"""The fast idle cycles (100 ms frames, 250 ms reader poll) repeat exactly after this; slow ones are counted."""
 
 
 class Gateway:
@@ -41,13 +39,15 @@ class Gateway:
 
     def _cycle(self) -> None:
         kernel = self._world.kernel
-        skipped_us = self._world.skip_idle(HYPERPERIOD_US)
-        if skipped_us:
-            kernel.cyclic(kernel.now + skipped_us, self._cycle)
-            return
         supply_mv = self._world.plant.supply_mv
         said = (self.speed_kmh, self.crash, self.power_mode, supply_mv)
-        if said != self._said:
+        if said == self._said:
+            skipped_us = self._world.skip_idle(PERIOD_US)
+            if skipped_us:
+                kernel.cyclic(kernel.now + skipped_us, self._cycle)
+                return
+        else:
+            # What is new is told before anything is skipped.
             self._said = said
             self._payload = self._codec.encode(
                 {

@@ -26,7 +26,8 @@ class SlowCycle:
     def skip(self, delta_us: int) -> None:
         """Goes on as if a gap that begins now had been lived through; the kernel's cyclic events are moved already."""
         end_us = self._kernel.now + delta_us
-        turns = (end_us - self._due_us) // self._period_us + 1 if self._due_us <= end_us else 0
+        # One that is due at the very end of the gap is not part of it.
+        turns = -(-(end_us - self._due_us) // self._period_us) if self._due_us < end_us else 0
         self._sender.skip(turns)
         if self._handle is not None:
             self._kernel.cancel(self._handle)

@@ -42,6 +42,8 @@ RELOCK_WATCH_US = 32_000_000
 """How long doors that stay unlocked are watched: 25 s for *opened*, 30 s + 1 s for the relock."""
 PULSE_SLACK_US = 10_000
 """In real time both ends of a drive come with jitter; a drive that is shorter by so little still flips a latch."""
+SKIP_FROM = 2
+"""Skipping fewer periods than this costs more than it saves."""
 SETTLE_US = 600_000
 """Quiet time after the last event before a run is over."""
 
@@ -160,21 +162,24 @@ class World:
     def skip_idle(self, period_us: int) -> int:
         """If nothing at all but idle cycles happens for a while, skips whole periods; returns how many µs.
 
-        Exact: after `period_us` every fast idle cycle is where it was, but for its counters, which are advanced;
-        senders with a longer cycle count how many of their frames fell into the gap.
+        Exact: after `period_us` the fast frames are where they were, but for their counters, which are advanced.
+        Longer cycles keep their own grids and count how many of their turns fell into the gap; it does not end
+        in the middle of one.
         """
         if not self._skippable:
             return 0
         kernel = self.kernel
         work = kernel.next_work()
         now = kernel.now
-        if work is None or work - now < period_us or not self.edges.bus.quiet or not self.reader.idle_field:
+        if work is None or work - now < SKIP_FROM * period_us or not self.edges.bus.quiet or not self.reader.idle_field:
             return 0
         quiet = self.edges.dut_quiet_until()
         if quiet is None:
             return 0
         periods = (min(work, quiet) - now) // period_us
-        if periods < 1:
+        while periods >= SKIP_FROM and not self.edges.dut_idle_at(now + periods * period_us):
+            periods -= 1
+        if periods < SKIP_FROM:
             return 0
         delta = periods * period_us
         kernel.shift_cyclic(delta)

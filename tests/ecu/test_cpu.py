@@ -155,13 +155,34 @@ def test_a_grid_is_kept_however_late_an_alarm_is() -> None:
 
     def cycle() -> None:
         fired.append(cpu.now)
-        timers.again(alarm, 100, cpu.now)
+        timers.again(alarm, cpu.now)
 
-    alarm = timers.timer(cycle, cyclic=True)
+    alarm = timers.timer(cycle, 100)
     timers.set(alarm, 100)
     cpu.input(UART, 90, b"sign")  # busy until 1130
     drain(cpu, out, 1500)
     assert fired == [1130, 1200, 1300, 1400, 1500]
+
+
+def test_cyclic_alarms_pass_a_gap_on_their_own_grids_and_in_their_own_order() -> None:
+    _, timers, _ = processor()
+    order: list[str] = []
+    slow = timers.timer(lambda: order.append("slow"), 250)
+    fast = timers.timer(lambda: order.append("fast"), 100)
+    once = timers.timer(lambda: order.append("once"))
+    timers.set(fast, 300)
+    timers.set(slow, 500)
+    timers.set(once, 500)
+    timers.pass_cyclic(490)
+    assert (fast.at, slow.at, once.at) == (500, 500, 500)
+    while timers.top() is not None:
+        timers.pop().fire()
+    # Lived through, slow would have been set at 250, and fast at 400.
+    assert order == ["once", "slow", "fast"]
+    timers.set(fast, 600)
+    timers.set(slow, 750)
+    timers.pass_cyclic(1750)
+    assert (fast.at, slow.at) == (1800, 1750)
 
 
 async def test_idle_deadlines_are_cyclic(car: Any) -> None:

@@ -1,14 +1,17 @@
-"""Skipping idle cycles whole half seconds at once leaves everything as if they had run."""
+"""Skipping idle cycles whole tenths of a second at once leaves everything as if they had run."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from rig.protocol import vcp
+from rig.protocol.e2e import Sender
+from rig.world.slowcycle import SlowCycle
 
-HYPERPERIOD_US = 1_000_000
+PERIOD_US = 100_000
 
 
 class Restbus:
@@ -18,40 +21,42 @@ class Restbus:
         self.car = car
         self.skipping = skipping
         self.skipped_us = 0
-        self.frames: list[tuple[int, str, dict[str, int], int]] = [
-            (100_000, "VehicleState", {"Supply_mV": 12_600, "Speed": 12}, 0),
-            (1_000_000, "TelematicsState", {"Online": 1}, 0),
-            (1_000_000, "BluetoothState", {"Connections": 0}, 0),
-        ]
+        kernel = car.kernel
+        self.slow: list[SlowCycle] = []
+        for name, signals in (("TelematicsState", {"Online": 1}), ("BluetoothState", {"Connections": 0})):
+            sender = car.senders[name] = Sender(car.codecs[name].can_id)
+            turn = partial(car.restbus, name, **signals)
+            self.slow.append(SlowCycle(kernel, 1_000_000, turn, sender))
 
     def start(self) -> None:
-        kernel = self.car.kernel
-        for index, (period, _, _, _) in enumerate(self.frames):
-            kernel.cyclic(kernel.now + period, self.cycle, index)
+        self.car.kernel.cyclic(self.car.kernel.now + PERIOD_US, self.cycle)
+        for each in self.slow:
+            each.start()
 
-    def cycle(self, index: int) -> None:
+    def cycle(self) -> None:
         car, kernel = self.car, self.car.kernel
-        period, name, signals, _ = self.frames[index]
-        if index == 0 and self.skipping:
-            delta = self.skippable_us()
-            if delta:
-                kernel.shift_cyclic(delta)
-                car.edges.dut_skip(delta)
-                for each, other, _, _ in self.frames:
-                    if other in car.senders:
-                        car.senders[other].skip(delta // each)
-                self.skipped_us += delta
-                kernel.cyclic(kernel.now + delta, self.cycle, index)
-                return
-        car.restbus(name, **signals)
-        kernel.cyclic(kernel.now + period, self.cycle, index)
+        delta = self.skippable_us() if self.skipping else 0
+        if delta:
+            kernel.shift_cyclic(delta)
+            car.edges.dut_skip(delta)
+            car.senders["VehicleState"].skip(delta // PERIOD_US)
+            for each in self.slow:
+                each.skip(delta)
+            self.skipped_us += delta
+            kernel.cyclic(kernel.now + delta, self.cycle)
+            return
+        car.restbus("VehicleState", Supply_mV=12_600, Speed=12)
+        kernel.cyclic(kernel.now + PERIOD_US, self.cycle)
 
     def skippable_us(self) -> int:
         kernel, edges = self.car.kernel, self.car.edges
         work, quiet = kernel.next_work(), edges.dut_quiet_until()
-        if work is None or quiet is None or not edges.bus.quiet:
+        if work is None or quiet is None or not edges.bus.quiet or not self.car.reader.idle_field:
             return 0
-        return max(0, (min(work, quiet) - kernel.now) // HYPERPERIOD_US) * HYPERPERIOD_US
+        periods = max(0, (min(work, quiet) - kernel.now) // PERIOD_US)
+        while periods and not edges.dut_idle_at(kernel.now + periods * PERIOD_US):
+            periods -= 1
+        return int(periods) * PERIOD_US
 
 
 def outcome(make_car: Any, skipping: bool, phase_us: int, name: str) -> tuple[list[Any], list[Any], int]:
@@ -118,7 +123,24 @@ async def test_not_quiet_while_something_is_under_way(car: Any) -> None:
     assert car.edges.dut_quiet_until() is None  # motors are on
 
 
-async def test_only_whole_half_seconds(car: Any) -> None:
+async def test_only_whole_tenths_of_a_second(car: Any) -> None:
     await car.boot()
-    with pytest.raises(ValueError, match="whole half seconds"):
-        car.ecu.skip(250_000)
+    with pytest.raises(ValueError, match="whole tenths of a second"):
+        car.ecu.skip(car.kernel.now, 250_000)
+
+
+async def test_no_gap_ends_in_the_middle_of_a_poll(car: Any) -> None:
+    await car.boot()
+    while car.edges.dut_quiet_until() is not None:
+        await car.run(0.001)
+    poll_us = car.kernel.now  # within 1 ms of its begin
+    while car.edges.dut_quiet_until() is None:
+        await car.run(0.001)
+    quiet_us = car.kernel.now
+    assert 0 < quiet_us - poll_us < 20_000
+    for polls in (1, 2, 40):
+        later = poll_us + polls * 250_000
+        assert not car.edges.dut_idle_at(later)
+        assert not car.edges.dut_idle_at(later + quiet_us - poll_us)
+        assert car.edges.dut_idle_at(later - 2_000)
+        assert car.edges.dut_idle_at(later + quiet_us - poll_us + 12_000)

@@ -59,6 +59,9 @@ class BareEdges:
     def dut_quiet_until(self) -> int | None:
         return None
 
+    def dut_idle_at(self, us: int) -> bool:
+        return False
+
     def dut_skip(self, delta_us: int) -> None:
         raise AssertionError("nothing is skipped here")
 
