@@ -33,6 +33,8 @@ Decode = Callable[[bytes], Mapping[str, int]]
 class _Last:
     at_us: int
     counter: int
+    on_cycle: bool
+    """Whether it surely was the cycle's frame: the first after a silence may be an extra one, which comes any time."""
 
 
 def crc8(data_id: int, data: bytes) -> int:
@@ -116,7 +118,8 @@ class Status:
                 # Of a DUT that was silent already, no frames were skipped.
                 if last is not None and at - last.at_us <= longest:
                     skipped = number(event, 2)
-                    last = _Last(last.at_us + skipped, (last.counter + skipped // 100_000) % COUNTERS)
+                    counter = (last.counter + skipped // 100_000) % COUNTERS
+                    last = _Last(last.at_us + skipped, counter, last.on_cycle)
                 continue
             data = octets(event, 3)
             valid = self._valid.get(data)
@@ -128,18 +131,18 @@ class Status:
             if last is None:
                 if at - silent_us > longest and not self._excused(silent_us, at):
                     return self._fail(at, f"came for the first time after {(at - silent_us) / 1e3:.0f} ms")
-                last = _Last(at, counter)
+                last = _Last(at, counter, False)
                 continue
             if counter == last.counter:
                 continue
             gap = at - last.at_us
             in_step = counter == (last.counter + 1) % COUNTERS
-            in_time = CYCLE_LOW_US - self._u <= gap <= CYCLE_HIGH_US + self._u
+            in_time = gap <= longest and (gap >= CYCLE_LOW_US - self._u or not last.on_cycle)
             if not (in_step and in_time) and not self._excused(last.at_us, at):
                 if not in_step:
                     return self._fail(at, f"alive counter went from {last.counter} to {counter}")
                 return self._fail(at, f"came after {gap / 1e3:.1f} ms, cycle is 90 to 110 ms")
-            last = _Last(at, counter)
+            last = _Last(at, counter, in_step and in_time)
         if self._f.ended:
             since = silent_us if last is None else last.at_us
             gap = self._f.end_us - since
