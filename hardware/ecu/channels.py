@@ -40,6 +40,9 @@ class Channel:
         """A frame came in."""
         endpoint = self._endpoint
         payload = endpoint.receive(self.core.cpu.now, data)
+        if payload is None and not endpoint.out and endpoint.receiving and self._timer.at is not None:
+            # In the middle of a transfer: the alarm may come early.
+            return
         self._after()
         if payload is not None:
             self._payload(payload)

@@ -251,7 +251,8 @@ class Core:
             or self.locks.moving
             or not self.reader.idle
             or self.card_auth.active
-            or any(channel.busy for channel in self.channels)
+            or self.cloud.busy
+            or self.bluetooth.busy
         )
 
     def skip(self, now_us: int, delta_us: int) -> None:

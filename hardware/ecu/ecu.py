@@ -137,8 +137,9 @@ class Ecu:
         if core is None:
             self.alarm_is_cyclic = False
             return FAR_US
-        at = core.cpu.alarm()
-        self.alarm_is_cyclic = core.cpu.alarm_is_cyclic
+        cpu = core.cpu
+        at = cpu.alarm()
+        self.alarm_is_cyclic = cpu.alarm_is_cyclic
         return at
 
     @property

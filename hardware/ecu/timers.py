@@ -84,7 +84,12 @@ class Timers:
 
     def earliest_work(self) -> int | None:
         """When the first alarm that is not cyclic is due."""
-        return min((t.at for t in self._all if t.at is not None and not t.cyclic), default=None)
+        earliest: int | None = None
+        for timer in self._all:
+            at = timer.at
+            if at is not None and not timer.period_us and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
 
     def pass_cyclic(self, end_us: int) -> None:
         """Lets cyclic alarms pass that are due before `end_us`: each is set to its first turn from then on.
@@ -98,6 +103,7 @@ class Timers:
                 if at < end_us:
                     at += -(-(end_us - at) // period_us) * period_us
                 moved.append((at - period_us, timer.seq, at, timer))
-        moved.sort()
+        if len(moved) > 1:
+            moved.sort()
         for _, _, at, timer in moved:
             self.set(timer, at)

@@ -149,7 +149,7 @@ def collect(scenario: Scenario, trace: Trace) -> Facts:
         kind = event[1]
         if kind == "can":
             # Before the origin world and DUT come up; nothing of that is judged.
-            if number(event, 2) == LOCK_STATUS and event[0] >= origin:
+            if event[2] == LOCK_STATUS and event[0] >= origin:
                 frames.append(event)
         elif kind == "skip":
             if event[0] >= origin:

@@ -95,15 +95,23 @@ class Endpoint:
     def deadline_us(self) -> int | None:
         """When `tick` must be called next; None: not at all."""
         sooner = self._rx_deadline
-        for other in (self._tx_deadline, self._tx_next_us):
-            if other is not None and (sooner is None or other < sooner):
-                sooner = other
+        other = self._tx_deadline
+        if other is not None and (sooner is None or other < sooner):
+            sooner = other
+        other = self._tx_next_us
+        if other is not None and (sooner is None or other < sooner):
+            sooner = other
         return sooner
 
     @property
     def busy(self) -> bool:
         """Whether a transfer is under way in either direction or frames wait in `out`."""
         return self._tx_payload is not None or self._rx_expected != _NOTHING or bool(self.out)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether a payload has come in part."""
+        return self._rx_expected != _NOTHING
 
     @property
     def sending(self) -> bool:

@@ -38,7 +38,11 @@ class IsoTpPort:
         self._drain()
 
     def _frame(self, _can_id: int, data: bytes) -> None:
-        payload = self._endpoint.receive(self._kernel.now, data)
+        endpoint = self._endpoint
+        payload = endpoint.receive(self._kernel.now, data)
+        if payload is None and not endpoint.out and endpoint.receiving and self._timer is not None:
+            # In the middle of a transfer: the timer may come early.
+            return
         self._drain()
         if payload is not None:
             self._on_payload(payload)
