@@ -25,7 +25,7 @@ def test_forged_message_moves_nothing(prove: Prover, kind: str, session: Session
 @pytest.mark.parametrize("first", CHANNELS)
 def test_replay_moves_nothing(prove: Prover, first: Via, again: str) -> None:
     """A genuine unlock, then a lock, then the unlock once more, on the same and on the other channel."""
-    for gap_us in (3_000_000, 5_000_000):
+    for gap_us in (1_500_000, 2_000_000, 3_000_000, 5_000_000):
         prove(
             Scenario(
                 timeline=(
@@ -61,18 +61,22 @@ def test_bad_lifetime_moves_nothing(prove: Prover, lifetime: str) -> None:
 
 
 @pytest.mark.requirement("SEC-4")
-@pytest.mark.parametrize("delay_ms", [12_000, 35_000])
+@pytest.mark.parametrize("session", ["cold", "warm"])
+@pytest.mark.parametrize("delay_ms", [12_500, 15_000, 20_000, 35_000])
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_command_delivered_late_moves_nothing(prove: Prover, channel: Via, delay_ms: int) -> None:
+def test_command_delivered_late_moves_nothing(
+    prove: Prover, channel: Via, delay_ms: int, session: Session
+) -> None:
     """The only command of an intent is held back until it has expired."""
     prove(
         Scenario(
+            carry=Carry(session=session),
             timeline=(
                 Attack(f"hold_{channel}", 0, (("delay_ms", delay_ms),)),
                 Intent("unlock", 1_000_000, channel),
                 Fault("bluetooth.radio_off", 2_500_000, None),
                 Fault("server.500", 2_500_000, None),
-            )
+            ),
         )
     )
 
