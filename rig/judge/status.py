@@ -5,6 +5,7 @@ Decodes by the bus description given to it and checks the CRC with code of its o
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -204,6 +205,7 @@ class Status:
         """After feedback changed for good, a frame says so within 20 ms."""
         limit = CHANGE_US + TRANSIT_US + self._u
         frames: list[Event] = [e for e in self._f.frames if e[1] == "can"]
+        times = [e[0] for e in frames]
         for door in DOORS:
             changes = self._f.feedback[door]
             for place, (at, state) in enumerate(changes):
@@ -214,10 +216,8 @@ class Status:
                 if self._excused(at, at + limit):
                     continue
                 wanted = 1 if state == "U" else 0
-                if not any(
-                    at <= e[0] <= at + limit and self._decode(octets(e, 3))[f"Door_{door}"] == wanted
-                    for e in frames
-                ):
+                soon = frames[bisect_left(times, at) : bisect_right(times, at + limit)]
+                if not any(self._decode(octets(e, 3))[f"Door_{door}"] == wanted for e in soon):
                     return self._fail(at, f"did not tell of door {door} within 20 ms of its feedback")
         return None
 

@@ -69,7 +69,7 @@ class _Target:
     sent: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Listing:
     """An InListPassiveTarget under way; `tries` is None if without end."""
 
