@@ -16,6 +16,12 @@ SHORTEST_LIFE_S = 33
 """SEC-3: requests valid for longer than this must be refused."""
 STEADY_US = 100_000
 """SEC-5: feedback that said unlocked for longer than this forbids an opening pulse."""
+HANDED_EARLY_US = 500_000
+"""A command may be on its way while the movement before it begins."""
+LOW_MV = 8800
+LOW_SINCE_US = 20_000
+RELOCK_LOW_US, RELOCK_HIGH_US = 28_500_000, 33_000_000
+"""30 s after an unlock, ready or return to 9.3 V, with what ready, retries and the bench may add."""
 CAUSE_US = 3_000_000
 """A message this long before a movement may be its cause."""
 PULSE_US = 200_000
@@ -45,9 +51,16 @@ class Security:
         self._u = u_us
         self.used: dict[int, int] = {}
         """Intent number to the start of the movement that it authorised."""
+        self.locked_by: dict[int, int] = {}
+        """Intent number to the start of the movement to lock that it authorised."""
         self.by_credential: set[int] = set()
         """Starts of the movements that a command or a card authorised."""
         self._failures: dict[str, Verdict] = {}
+        self._executed: dict[int, int] = {}
+        """Intent number to when the DUT was heard to say that it had been done, with a movement or without."""
+        for at, _channel, name, fault in facts.answers:
+            if fault == 0 and name in facts.signed:
+                self._executed.setdefault(facts.signed[name].index, at)
         self._clock_bounds: dict[bytes, tuple[int, int]] = {}
         for received, _key, epoch, seconds, asked in facts.clocks:
             low, high = self._clock_bounds.get(epoch, (0, FAR_US))
@@ -59,7 +72,9 @@ class Security:
     def verdicts(self) -> list[Verdict]:
         """One verdict per requirement that was asked, and every failure."""
         self._pulses()
+        self._low_supply()
         self._match()
+        self._match_locks()
         out = list(self._failures.values())
         for requirement, asked in self._asked().items():
             if requirement not in self._failures and asked:
@@ -118,6 +133,15 @@ class Security:
                         f"opening pulse on door {door}, unlocked since {(at - last[0]) / 1e6:.3f} s",
                     )
 
+    def _low_supply(self) -> None:
+        """SEC-10: below 9.0 V the lock stays as it is (judged below 8.8 V; a drive that had begun may end)."""
+        for movement in self._f.movements:
+            start = movement.start_us
+            if 0 < self._f.supply_at(start) < LOW_MV and self._f.supply_at(start - LOW_SINCE_US) < LOW_MV:
+                self._fail(
+                    "SEC-10", movement, f"the locks were driven at {self._f.supply_at(start) / 1000:.1f} V"
+                )
+
     def _supplied(self, start_us: int, end_us: int) -> bool:
         """Whether the feedback line could speak all the time."""
         return self._f.supply_at(start_us) >= 6500 and not any(
@@ -139,8 +163,13 @@ class Security:
                 None,
             )
             candidates = self._candidates(start)
+            # What the DUT has said to be done is spent, also if no door had to move for it.
             fresh = [
-                (h, s) for h, s, state in candidates if state.authorises and self._token(s) not in self.used
+                (h, s)
+                for h, s, state in candidates
+                if state.authorises
+                and self._unspent(h, s, start)
+                and self._executed.get(self._token(s), FAR_US) >= start
             ]
             # The latest authorisation first, so that an old unused one does not excuse a new movement.
             opened = self._transition(movement)
@@ -155,6 +184,60 @@ class Security:
             else:
                 self._unmatched(movement, candidates)
 
+    def _unspent(self, hand: Hand, signed: Signed, start_us: int) -> bool:
+        """Not used yet; or it came after somebody locked again, and so may open again."""
+        since = self.used.get(self._token(signed))
+        if since is None:
+            return True
+        locks = [
+            m.start_us for m in self._f.movements if m.direction == "L" and since < m.start_us < start_us
+        ]
+        return bool(locks) and hand.at_us > max(since, locks[-1] - HANDED_EARLY_US)
+
+    def _match_locks(self) -> None:
+        """Movements to lock: by a command, a tap or the relock; replays and late ones are no more allowed to lock."""
+        for movement in self._f.movements:
+            start = movement.start_us
+            if movement.direction != "L" or all(
+                self._f.latch_at(d, start - 1) == "L" for d in movement.doors
+            ):
+                continue
+            candidates = self._candidates(start, "lock")
+            fresh = [
+                (h, s) for h, s, state in candidates if state.authorises and s.index not in self.locked_by
+            ]
+            if fresh:
+                self.locked_by[fresh[-1][1].index] = start
+                continue
+            # A later message of the same wish may lock again what somebody opened in between.
+            again = [
+                s for h, s, state in candidates if state.authorises and h.at_us > self.locked_by[s.index]
+            ]
+            if again or any(start - TAP_US <= t <= start for t in self._f.auths) or self._relock_due(start):
+                continue
+            recent = [h for h in self._f.hands if start - CAUSE_US <= h.at_us <= start]
+            if any(h.origin == "replay" for h in recent):
+                self._fail(
+                    "SEC-2",
+                    movement,
+                    "the doors were locked after a replayed message, and nothing else did it",
+                )
+            elif any(not state.authorises and start - h.at_us <= CAUSE_US for h, _s, state in candidates):
+                self._fail("SEC-4", movement, "the doors were locked by a late request that had expired")
+            elif any(start - BOOT_US <= t <= start for t, mv in self._f.supplies if mv >= 6500):
+                self._fail(
+                    "SEC-10",
+                    movement,
+                    "the doors were locked after the supply came back, and nothing asked for it",
+                )
+
+    def _relock_due(self, at_us: int) -> bool:
+        """Whether 30 s have passed since anything that a relock may be counted from."""
+        since = [m.start_us for m in self._f.movements if m.direction == "U"]
+        since += [h.at_us for h in self._f.hands] + self._f.auths
+        since += [t for t, mv in self._f.supplies if mv >= 9300]
+        return any(RELOCK_LOW_US <= at_us - t <= RELOCK_HIGH_US for t in since)
+
     def _transition(self, movement: Movement) -> bool:
         """Whether a door went to unlocked by this movement, which a broken drive does not do."""
         last = movement.pulses[-1][0] + PULSE_US
@@ -168,14 +251,14 @@ class Security:
         """Messages of one intent share one movement."""
         return signed.index
 
-    def _candidates(self, start_us: int) -> list[tuple[Hand, Signed, Freshness]]:
-        """Genuine unlock commands that arrived unchanged before an instant, oldest first."""
+    def _candidates(self, start_us: int, command: str = "unlock") -> list[tuple[Hand, Signed, Freshness]]:
+        """Genuine commands that arrived unchanged before an instant, oldest first."""
         out: list[tuple[Hand, Signed, Freshness]] = []
         for hand in self._f.hands:
             if hand.at_us > start_us or not hand.delivers:
                 continue
             signed = self._f.signed.get(hand.digest)
-            if signed is not None and signed.command == "unlock" and signed.channel == hand.channel:
+            if signed is not None and signed.command == command and signed.channel == hand.channel:
                 out.append((hand, signed, self._freshness(signed, hand.at_us, start_us)))
         return out
 
@@ -211,10 +294,7 @@ class Security:
                 self._fail("SEC-4", movement, f"the locks opened on a late request that {why}")
         elif spent:
             token = self._token(spent[-1][1])
-            since = self.used.get(token, 0)
-            # If anybody locked in between, a later message of the same intent may open again.
-            if not any(m.direction == "L" and since < m.start_us < start for m in self._f.movements):
-                self._fail("SEC-5", movement, f"intent {token} moved the locks twice")
+            self._fail("SEC-5", movement, f"intent {token} moved the locks twice")
         elif any(start - BOOT_US <= t <= start for t, mv in self._f.supplies if mv >= 6500):
             self._fail(
                 "SEC-10", movement, "the locks opened after the supply came back, and nothing allowed it"

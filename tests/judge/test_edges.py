@@ -243,13 +243,15 @@ def test_several_messages_of_one_intent_allow_one_movement() -> None:
     assert "twice" in verdict.text
 
 
-def test_a_replay_beside_an_unused_authorisation_of_another_intent() -> None:
-    """The command of a second wish that found the doors open was answered without a movement: not spent."""
+@pytest.mark.parametrize(("answered", "outcome"), [(True, Outcome.FAIL), (False, Outcome.PASS)])
+def test_a_command_that_was_done_without_a_movement_is_spent(answered: bool, outcome: Outcome) -> None:
+    """A second wish finds the doors open; its replay opens them later. Without an answer it may just be slow."""
     tape = Tape(Intent("unlock", 0, "bluetooth"), Intent("unlock", 2 * S, "bluetooth")).knows_the_clock()
-    tape.sends(0.1, "a").moves(0.3, "U").sends(2.1, "b", index=1).turned_by_hand(3, "L")
-    tape.hands(4, "a", origin="replay").moves(4.1, "U").turned_by_hand(4.5, "L")
-    tape.hands(5, "a", origin="replay").moves(5.1, "U")
-    assert tape.verdict("SEC-2", 8).outcome is Outcome.FAIL
+    tape.sends(0.1, "a").moves(0.3, "U").answers(0.5, "a").sends(2.1, "b", index=1)
+    if answered:
+        tape.answers(2.2, "b")
+    tape.turned_by_hand(3, "L").hands(4, "b", origin="replay").moves(4.1, "U")
+    assert tape.verdict("SEC-2", 8).outcome is outcome
 
 
 def test_a_movement_without_an_opening_spends_nothing() -> None:
