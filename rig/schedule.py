@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from heapq import heapify, heappop, heappush
+from operator import itemgetter
 from typing import Any, Protocol, TypeVarTuple
 
 from rig.kernel_errors import ActorError, KernelError, Livelock, Outside
@@ -20,6 +21,8 @@ Handle = list[object]
 
 Inside: [deadline, sequence, function, arguments]; a plain list compares and unpacks fastest.
 """
+
+_SEQUENCE = itemgetter(1)
 
 LIVELOCK_EVENTS = 200_000
 """Events in one instant after which time is held to stand still."""
@@ -167,9 +170,14 @@ class Schedule:
         Had they run, each would have been set again after everything that is pending now; so among equal
         deadlines they come after it, and keep their order among each other.
         """
-        for entry in sorted(self._cyclic, key=_sequence):
+        # What is cancelled does not come along, or it would be moved on and on.
+        cyclic = [entry for entry in self._cyclic if entry[2] is not None]
+        cyclic.sort(key=_SEQUENCE)
+        for entry in cyclic:
             entry[0] += delta_us
             self._seq = entry[1] = self._seq + 1
+        self._cyclic[:] = cyclic
+        heapify(self._cyclic)
 
     # For hosts
 
@@ -251,7 +259,3 @@ def _no_asyncgen(made: AsyncGenerator[Any, Any]) -> None:
     """An async generator that is dropped half-way runs its finally-blocks at a random time."""
     name = getattr(made, "__qualname__", "?")
     raise TypeError(f"actors must not use async generators ({name}); use a channel")
-
-
-def _sequence(entry: list[Any]) -> int:
-    return int(entry[1])
