@@ -279,7 +279,8 @@ def _movements(motors: list[Event]) -> list[Movement]:
             out.append(movement)
         else:
             movement = known[0]
-        latest[direction] = (movement, at_us)
+        # A pulse the other way ends a movement.
+        latest = {direction: (movement, at_us)}
         movement.doors.add(door)
         movement.pulses.append((at_us, door))
     return out

@@ -58,6 +58,14 @@ class Safety:
             return Verdict("SAF-3", Outcome.FAIL, "no relock", None, RELOCK_US, opened.start_us)
         at = relock.start_us
         if earliest <= at <= latest:
+            shut = f.first_in("lock", at)
+            whole = shut is not None and shut - at <= TOLERANCE_US
+            steady = (
+                not any(at <= t <= at + TOLERANCE_US for t, _ in f.supplies)
+                and next_open_us > at + TOLERANCE_US
+            )
+            if steady and not whole and f.end_us > at + TOLERANCE_US:
+                return Verdict("SAF-3", Outcome.FAIL, "the relock left a door unlocked", None, RELOCK_US, at)
             near = min((abs(at - b - RELOCK_US), b) for b in possible)
             value = at - near[1]
             if not any(at - TOLERANCE_US - RELOCK_US <= b + self._u for b in possible):
@@ -95,7 +103,7 @@ class Safety:
                 continue
             possible += [hand.at_us, hand.at_us + 500_000]
             # A command with a bad lifetime must be refused; a DUT that takes it may well count from it.
-            if signed.key == "phone" and hand.digest in accepted and hand.at_us > start_us:
+            if signed.key == "phone" and accepted.get(hand.digest, 0) >= hand.at_us > start_us:
                 sure.append(hand.at_us)
         possible += [t for t in f.auths if start_us <= t <= until_us]
         for at, mv in f.supplies:
@@ -110,7 +118,7 @@ class Truth:
 
     def __init__(self, facts: Facts, security: Security, u_us: int) -> None:
         self._f = facts
-        self._moved = security.used
+        self._moved = security.used.keys() | security.locked_by.keys()
         self._u = u_us
 
     def verdicts(self) -> list[Verdict]:

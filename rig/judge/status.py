@@ -96,10 +96,7 @@ class Status:
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
         activities = sorted(
-            [h.at_us for h in self._f.hands]
-            + self._f.auths
-            + [m.start_us for m in self._f.movements]
-            + [t for t, _ in self._f.supplies]
+            [h.at_us for h in self._f.hands] + self._f.auths + [m.start_us for m in self._f.movements]
         )
         before = max((t for t in activities if t <= start_us), default=0)
         if start_us + CYCLE_HIGH_US + self._u < before + ASLEEP_US:

@@ -73,10 +73,10 @@ class Attacker:
         self._world.log("attack", index, attack.kind, kind.move(self, index, attack, kind.channel))
 
     def replay(self, _index: int, _attack: Attack, channel: str) -> str:
-        """Sends all captured commands again, the latest first: who listens cannot tell which one opens."""
+        """Sends all captured commands again, in their order: who listens cannot tell which one opens."""
         if not self._captured:
             return "nothing was captured"
-        return self._send(channel, self._captured[::-1], "replay")
+        return self._send(channel, list(self._captured), "replay")
 
     def hold(self, index: int, attack: Attack, channel: str) -> str:
         """Will take the next command on a channel and deliver it later."""

@@ -46,14 +46,14 @@ def genuine_commands(stage: Stage) -> list[str]:
 
 @pytest.mark.parametrize("again", CHANNELS)
 @pytest.mark.parametrize("first", CHANNELS)
-def test_replay_sends_all_captured_commands_once_more_the_latest_first(first: Via, again: str) -> None:
+def test_replay_sends_all_captured_commands_once_more_in_their_order(first: Via, again: str) -> None:
     stage = played(
         Intent("unlock", us(0), first), Intent("lock", us(4), first), Attack(f"replay_{again}", us(8))
     )
     commands = genuine_commands(stage)
     assert len(commands) == 2
     replays = stage.hands(origin="replay")
-    assert [(h.channel, h.digest) for h in replays] == [(again, d) for d in reversed(commands)]
+    assert [(h.channel, h.digest) for h in replays] == [(again, d) for d in commands]
     assert replays[0].at_us == ORIGIN_US + us(8)
     assert replays[1].at_us - replays[0].at_us == 40_000
 
