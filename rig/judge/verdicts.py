@@ -23,11 +23,6 @@ class Outcome(StrEnum):
         """The requirement was asked, and held."""
         return self in (Outcome.PASS, Outcome.CONDITIONAL_PASS)
 
-    @property
-    def conclusive(self) -> bool:
-        """Says something about the DUT."""
-        return self in (Outcome.PASS, Outcome.CONDITIONAL_PASS, Outcome.FAIL)
-
 
 WORST_FIRST = (
     Outcome.FAIL,

@@ -274,14 +274,12 @@ class World:
         while not self._all("L"):
             watch = self.watch.relock_us or self.watch.opened_us + SETTLE_US
             until = self._last_change_us + watch
-            if kernel.now >= until or not self._credential_opened():
+            if kernel.now >= until or not self._last_change_us:
+                # Watched long enough; or the doors stood open from the start, and nobody touched them.
                 return
             if await self.plant_settles("L", until):
                 await kernel.sleep(SETTLE_US / 1e6)
             await kernel.sleep(0.01)
-
-    def _credential_opened(self) -> bool:
-        return self._last_change_us > 0
 
     # -- what the plant tells ----------------------------------------------------------------------
 
