@@ -99,6 +99,24 @@ def test_supply_failure_moves_nothing(prove: Prover, mv: int, doors: str) -> Non
     prove(scenario.with_timeline(fault, Intent("unlock", 2_600_000, "card")))
 
 
+@pytest.mark.requirement("AVL-8")
+@pytest.mark.parametrize("session", ["cold", "warm"])
+@pytest.mark.parametrize("via", ["bluetooth", "cloud", "card"])
+def test_keys_work_after_two_resets(prove: Prover, via: Via, session: Session) -> None:
+    """The second reset comes while the ECU may still be booting from the first, or after it."""
+    for second_us in (1_500_000, 3_000_000):
+        prove(
+            Scenario(
+                carry=Carry(session=session),
+                timeline=(
+                    Fault("power.reset", 1_000_000, 1_200_000),
+                    Fault("power.reset", second_us, second_us + 200_000),
+                    Intent("unlock", second_us + 1_400_000, via),
+                ),
+            )
+        )
+
+
 @pytest.mark.requirement("SAF-3")
 @pytest.mark.parametrize("via", ["bluetooth", "cloud", "card"])
 def test_relock(prove: Prover, via: Via) -> None:
