@@ -69,4 +69,6 @@ async def play(lane: WireLane, scenario: Scenario, watch: Watch) -> Trace:
         raise results[0]
     events.extend((at_us, "stall", "rig", late_us // 1000) for at_us, late_us in pump.stalls)
     events.extend((stall.at_us, "stall", "ECU process", stall.late_us // 1000) for stall in lane.stalls)
+    # Stalls are known only afterwards; a trace is in the order in which things happened.
+    events.sort(key=lambda event: event[0])
     return trace

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from hardware.wire import WireLane
 from hardware.wirerun import play
 from rig.judge import Outcome, judge
 from rig.judge.judge import REQUIREMENTS, Judgement, Rules
-from rig.pump import realtime_loop
+from rig.pump import Pump, realtime_loop
 from rig.scenario import Attack, Carry, Fault, Intent, Scenario
 from rig.suite.wire_rows import Row
 from rig.trace import Trace
@@ -215,3 +215,28 @@ def test_a_row_whose_process_dies_each_time_is_undecided_and_not_failed(
     assert all("killed by signal 9" in r.text for r in campaign.rows)
     assert not campaign.failures
     assert campaign.tallies["AVL-4"].verdict is Outcome.INCONCLUSIVE
+
+
+def test_a_trace_is_in_order_also_when_a_stall_is_told_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a trace is the end of the run; a stall before the origin must not move it."""
+    stalled = [(700_000, 25_000)]
+
+    class Late(Pump):
+        """A pump that was late once, long before the end."""
+
+        async def drive(self, coro: Coroutine[object, object, None], until: float = 3600.0) -> None:
+            await super().drive(coro, until)
+            self.stalls[:] = stalled
+
+    monkeypatch.setattr("hardware.wirerun.Pump", Late)
+
+    async def once() -> Trace:
+        async with WireLane(load_bench("emulated")) as lane:
+            return await play(lane, CARD, Watch(opened_us=300_000, relock_us=0))
+
+    with asyncio.Runner(loop_factory=realtime_loop) as runner:
+        trace = runner.run(once())
+    times = [event[0] for event in trace.events]
+    assert times == sorted(times)
+    assert [event[0] for event in trace.of("stall")] == [700_000]
+    assert trace.end_us > trace.origin_us
