@@ -22,8 +22,8 @@ from rig.world.world import Keys, Watch, World
 FrameLog = Callable[[int, int, bytes, str], None]
 EdgesFactory = Callable[[Kernel, Scenario, FrameLog], Edges]
 
-LONGEST_S = 26 * 3600.0
-"""Bound on simulated time; a timeline is at most a day."""
+LONGEST_S = 41 * 24 * 3600.0
+"""Bound on simulated time; a timeline is at most 40 days."""
 POLL_US = 250_000
 PHASES = 8
 """AVL-5: healthy latencies are taken over 8 phases of the reader poll."""

@@ -13,13 +13,16 @@ from typing import Literal, cast, get_args
 
 FORMAT = "unlock-rig/scenario/1"
 
-Want = Literal["unlock", "lock"]
+Want = Literal["unlock", "lock", "drive", "revoke", "disable", "demote", "enrol"]
+"""What an intent asks for. The last four are the owner's operations on the guest's key: remove it, disable it, give
+it a role without rights, put it (back) on the list."""
+Who = Literal["driver", "guest"]
 Via = Literal["ladder", "bluetooth", "cloud", "card"]
 Session = Literal["warm", "cold"]
 Doors = Literal["locked", "unlocked"]
 
-LONGEST_US = 24 * 3_600_000_000
-"""A timeline longer than a day is taken for a slip of units."""
+LONGEST_US = 40 * 24 * 3_600_000_000
+"""AVL-9 speaks of 30 days; a timeline longer than 40 is taken for a slip of units."""
 
 
 class ScenarioError(ValueError):
@@ -28,12 +31,18 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failure of one mode of the catalogue, from `start_us` until `end_us` (None: to the end of the run)."""
+    """One failure of one mode of the catalogue, from `start_us` until `end_us` (None: until all is healed at the end).
+
+    With a `step` it is armed from `start_us` on and begins when that protocol step (`rig.faults.steps`) is reached
+    for the `nth` time since then; if it is not reached until `end_us`, the fault never happens.
+    """
 
     mode: str
     start_us: int
     end_us: int | None = None
     params: tuple[tuple[str, int], ...] = ()
+    step: str = ""
+    nth: int = 1
 
     def param(self, name: str, default: int) -> int:
         """The parameter called `name`, or `default`."""
@@ -45,14 +54,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One wish of the driver, uttered at `at_us`.
+    """One wish of a person, uttered at `at_us`.
 
-    `via` says how: "ladder" is bluetooth, then cloud, then the card; the others use that path alone.
+    `via` says how: "ladder" is bluetooth, then cloud, then the card; the others use that path alone. `who` is the
+    driver, who owns the car, or a guest with a phone and a card of their own.
     """
 
     want: Want
     at_us: int
     via: Via = "ladder"
+    who: Who = "driver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +198,17 @@ def _entry_to_dict(entry: Entry) -> dict[str, object]:
         out: dict[str, object] = {"fault": entry.mode, "from_ms": _ms(entry.start_us)}
         if entry.end_us is not None:
             out["to_ms"] = _ms(entry.end_us)
+        if entry.step:
+            out["step"] = entry.step
+        if entry.nth != 1:
+            out["nth"] = entry.nth
         out.update(entry.params)
         return out
     if isinstance(entry, Intent):
-        return {"intent": entry.want, "at_ms": _ms(entry.at_us), "via": entry.via}
+        out = {"intent": entry.want, "at_ms": _ms(entry.at_us), "via": entry.via}
+        if entry.who != "driver":
+            out["who"] = entry.who
+        return out
     out = {"attack": entry.kind, "at_ms": _ms(entry.at_us)}
     out.update(entry.params)
     return out
@@ -248,7 +266,7 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.fail(place, f"is {value!r}", "give milliseconds as a number")
         if not 0 <= value <= LONGEST_US / 1000:
-            raise self.fail(place, f"is {value!r} ms", "give milliseconds from 0 to one day")
+            raise self.fail(place, f"is {value!r} ms", "give milliseconds from 0 to 40 days")
         return round(value * 1000)
 
     def entry(self, raw: object, place: str) -> Entry:
@@ -261,11 +279,12 @@ class _Reader:
         if not isinstance(name, str):
             raise self.fail(f"{place}.{kinds[0]}", f"is {name!r}", "give its name")
         if kinds[0] == "intent":
-            self.only(raw, ("intent", "at_ms", "via"), place)
+            self.only(raw, ("intent", "at_ms", "via", "who"), place)
             return Intent(
                 want=cast(Want, self.choice(name, get_args(Want), f"{place}.intent")),
                 at_us=self.time(raw.get("at_ms"), f"{place}.at_ms"),
                 via=cast(Via, self.choice(raw.get("via", "ladder"), get_args(Via), f"{place}.via")),
+                who=cast(Who, self.choice(raw.get("who", "driver"), get_args(Who), f"{place}.who")),
             )
         if kinds[0] == "attack":
             params = self.params(raw, ("attack", "at_ms"), place)
@@ -274,7 +293,13 @@ class _Reader:
         end = None if raw.get("to_ms") is None else self.time(raw["to_ms"], f"{place}.to_ms")
         if end is not None and end < start:
             raise self.fail(f"{place}.to_ms", "lies before from_ms", "a fault ends after it began")
-        return Fault(name, start, end, self.params(raw, ("fault", "from_ms", "to_ms"), place))
+        step, nth = raw.get("step", ""), raw.get("nth", 1)
+        if not isinstance(step, str):
+            raise self.fail(f"{place}.step", f"is {step!r}", "give a step's name; `rig faults --steps` lists them")
+        if not isinstance(nth, int) or isinstance(nth, bool) or not 1 <= nth <= 1000:
+            raise self.fail(f"{place}.nth", f"is {nth!r}", "give a whole number from 1 to 1000")
+        known = ("fault", "from_ms", "to_ms", "step", "nth")
+        return Fault(name, start, end, self.params(raw, known, place), step, nth)
 
     def only(self, raw: dict[str, object], known: tuple[str, ...], place: str) -> None:
         for key in raw:

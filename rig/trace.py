@@ -9,6 +9,7 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `can` | id, data, sender | a frame was complete on the body CAN |
 | `skip` | delta_us | that much of idle cycles was skipped after this instant |
 | `fault` | index, mode, on (1, 0) | edge of the scenario's fault number index |
+| `step` | name | a protocol step was reached (only when they are noted) |
 | `intent` | index, want, via | the driver wishes something |
 | `act` | index, path | first act of an intent on a path (for the card: the tap) |
 | `session` | index, "warm" or "cold" | what the phone believed when its Bluetooth attempt of that intent began |

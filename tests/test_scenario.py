@@ -73,7 +73,7 @@ def changed(**keys: object) -> str:
         (changed(timeline=[{"at_ms": 3}]), ["timeline[0]", "exactly one of"]),
         (changed(timeline=[{"intent": "open", "at_ms": 3}]), ["timeline[0].intent", "unlock, lock"]),
         (changed(timeline=[{"intent": "lock", "at_ms": "3"}]), ["timeline[0].at_ms", "number"]),
-        (changed(timeline=[{"intent": "lock", "at_ms": 1e300}]), ["timeline[0].at_ms", "one day"]),
+        (changed(timeline=[{"intent": "lock", "at_ms": 1e300}]), ["timeline[0].at_ms", "40 days"]),
         (changed(timeline=[{"intent": "lock"}]), ["timeline[0].at_ms"]),
         (changed(timeline=[{"intent": "lock", "at_ms": 3, "when": 4}]), ["timeline[0].when", "known are"]),
         (

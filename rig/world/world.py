@@ -71,6 +71,16 @@ class Watch:
     relock_us: int = RELOCK_WATCH_US
 
 
+@dataclass(slots=True, eq=False)
+class _Armed:
+    """A fault that waits for its step."""
+
+    index: int
+    fault: Fault
+    origin: int
+    left: int
+
+
 class World:
     """All actors of one run; `story` plays the scenario."""
 
@@ -115,6 +125,9 @@ class World:
         self.phone: Phone = Phone(self, keys.phone)
         self.valet: Valet = Valet(self, keys.valet)
         self.driver: Driver = Driver(self)
+        self._armed: dict[str, list[_Armed]] = {}
+        self.note_steps = False
+        """Log every protocol step that is reached; for those who look for instants worth attacking."""
         self._busy = 0
         self._idle: Event[bool] | None = None
         self._settling: list[tuple[str, Event[bool]]] = []
@@ -149,6 +162,19 @@ class World:
             return False
         finally:
             self._settling.remove(waiting)
+
+    def step(self, name: str) -> None:
+        """An actor is about to make a protocol step: faults placed there begin before it has any effect."""
+        if self.note_steps:
+            self.log("step", name)
+        waiting = self._armed.get(name)
+        if not waiting:
+            return
+        for armed in list(waiting):
+            armed.left -= 1
+            if armed.left == 0:
+                waiting.remove(armed)
+                self._begin_fault(armed.index, armed.fault, armed.origin)
 
     def outlast(self, us: int) -> None:
         """The run does not end within this time: something is still to come."""
@@ -221,7 +247,8 @@ class World:
     def _schedule(self, origin: int) -> None:
         kernel = self.kernel
         for index, fault in enumerate(self.scenario.faults):
-            kernel.at(origin + fault.start_us, self._begin_fault, index, fault, origin)
+            begin = self._arm_fault if fault.step else self._begin_fault
+            kernel.at(origin + fault.start_us, begin, index, fault, origin)
             self._busy += 1
         for index, attack in enumerate(self.scenario.attacks):
             self._busy += 1
@@ -230,11 +257,27 @@ class World:
             self._busy += 1
             kernel.at(origin + intent.at_us, self._intend, index)
 
+    def _arm_fault(self, index: int, fault: Fault, origin: int) -> None:
+        armed = _Armed(index, fault, origin, fault.nth)
+        waiting = self._armed.setdefault(fault.step, [])
+        waiting.append(armed)
+        if fault.end_us is None:
+            self._done()
+            return
+
+        def expire() -> None:
+            if armed in waiting:
+                waiting.remove(armed)
+                self._done()
+
+        self.kernel.at(max(origin + fault.end_us, self.kernel.now), expire)
+
     def _begin_fault(self, index: int, fault: Fault, origin: int) -> None:
         self.log("fault", index, fault.mode, 1)
         release = CATALOGUE[fault.mode].begin(self, fault)
         if fault.end_us is None:
-            self._done()
+            if not fault.step:
+                self._done()
             return
         self.kernel.at(
             max(origin + fault.end_us, self.kernel.now), self._end_fault, index, fault.mode, release
