@@ -46,6 +46,7 @@ class Model:
         keys: who is enrolled.
         codecs: the bus description.
         edges: makes a fresh DUT and its lines on a kernel.
+        watch: how long outcomes are watched, unless a run says otherwise.
         runs: how many worlds were run.
         simulated_us: how much simulated time they took together.
     """
@@ -53,6 +54,7 @@ class Model:
     keys: Keys
     codecs: Codecs
     edges: EdgesFactory
+    watch: Watch = field(default_factory=lambda: Watch(closing=True))
     runs: int = 0
     simulated_us: int = 0
     _baselines: dict[tuple[str, str, bool], int] = field(default_factory=dict)
@@ -74,7 +76,7 @@ class Model:
             events.append((at_us, "can", can_id, data, sender))
 
         edges = self.edges(kernel, scenario, frame)
-        world = World(kernel, edges, scenario, self.keys, self.codecs, trace, watch)
+        world = World(kernel, edges, scenario, self.keys, self.codecs, trace, watch or self.watch)
         # A run is short and what it leaves is small: the collector's turn comes between runs.
         with collector_paused():
             kernel.run(world.story(), until=LONGEST_S)
@@ -102,7 +104,7 @@ class Model:
         return known
 
     def _latency(self, scenario: Scenario) -> int:
-        return latency_of(scenario, self.run(scenario))
+        return latency_of(scenario, self.run(scenario, Watch(relock_us=0, opened_us=0)))
 
 
 def healthy(path: str, want: str, warm: bool, phase: int) -> Scenario:

@@ -64,6 +64,7 @@ class Mode:
             well be got through.
         condition: a state of the vehicle or a legitimate act rather than a failure (driving, a crash, the inside
             switch).
+        restbus: it makes frames of the restbus missing, stale or corrupt (AVL-7).
     """
 
     name: str
@@ -75,6 +76,7 @@ class Mode:
     state: bool = False
     degrades: bool = False
     condition: bool = False
+    restbus: bool = False
 
     @property
     def domain(self) -> str:
@@ -95,3 +97,7 @@ class Mode:
             if param.name == name:
                 return fault.param(name, param.default)
         raise KeyError(name)
+
+    def holds_back_s(self, fault: Fault) -> float:
+        """How long after its end honest clients may still wait because it told them so (Retry-After), in s."""
+        return float(self.value(fault, "retry_after_s")) if any(p.name == "retry_after_s" for p in self.params) else 0.0

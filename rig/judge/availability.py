@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rig.judge.facts import FAR_US, Facts, Wish
-from rig.judge.oracle import CLOCK_EDGE_US, READY_US, Oracle
+from rig.judge.oracle import CLOCK_EDGE_US, PULSE_COST_US, READY_US, Oracle
 from rig.judge.verdicts import Cell, Outcome, Verdict, within
 
 LADDER_US = 30_000_000
@@ -20,6 +20,9 @@ SLOWER_US = 200_000
 TAP_AGE_US = 10_000_000
 """A tap locks only if the last unlock is older than this (vehicle.md section 3)."""
 ECU_READY_EARLIEST_US = 0
+CLUMSY_SLOWER_US = 2_000_000
+"""AVL-11: what hostile attempts may add on the same path."""
+OF_PATH = {"bluetooth": "AVL-2", "cloud": "AVL-3", "card": "AVL-4"}
 AFTER_POWER_US = 30_000_000
 """AVL-8 looks at attempts up to this long after the supply is back."""
 
@@ -60,6 +63,8 @@ class Availability:
         """All verdicts, several per requirement where there were several attempts."""
         out: list[Verdict] = []
         for wish in self._f.wishes:
+            if wish.intent.want not in ("unlock", "lock"):
+                continue
             if wish.intent.want == "unlock" and wish.intent.via == "ladder":
                 self._ladder(wish, out)
             for attempt in self._attempts(wish):
@@ -99,7 +104,7 @@ class Availability:
         for path, at_us in wish.acts:
             if path == "bluetooth":
                 last_clock = max(
-                    (t for t, key, *_ in self._f.clocks if key == "phone" and t <= at_us), default=0
+                    (t for t, key, *_ in self._f.clocks if key == wish.phone and t <= at_us), default=0
                 )
                 warm = wish.warm and not self._o.reset_between(last_clock, at_us)
                 out.append(Attempt(wish, path, at_us, WARM_US if warm else COLD_US, warm))
@@ -136,45 +141,82 @@ class Availability:
         return not (wants_in and any(s.start_us <= a.at_us < s.end_us for s in facts.unlocked))
 
     def _attempt(self, a: Attempt, out: list[Verdict]) -> None:
-        requirement = {"bluetooth": "AVL-2", "cloud": "AVL-3", "card": "AVL-4"}[a.path]
-        if a.wish.intent.want == "lock":
-            requirement = "AVL-13"
-        returned = self._o.power_returned(a.at_us)
+        o = self._o
+        returned = o.power_returned(a.at_us)
         after_power = (
             returned is not None
             and returned + READY_US <= a.at_us <= returned + AFTER_POWER_US
-            and self._o.viable(a.path, a.at_us, a.deadline_us, power_recovery_us=READY_US)
+            and o.viable(a.path, a.at_us, a.deadline_us, power_recovery_us=READY_US)
         )
-        viable = self._o.viable(a.path, a.at_us, a.deadline_us)
+        viable = o.viable(a.path, a.at_us, a.deadline_us)
         if not (viable or after_power) or not self._asked(a):
             return
         done = self.achieved(a.wish, a.at_us)
         what = f"{a.path} {a.wish.intent.want} of intent {a.wish.index}"
-        for name, due in ((requirement, viable), ("AVL-8", after_power)):
-            if not due:
-                continue
+        if a.wish.closing:
+            what = f"{a.path} {a.wish.intent.want} after all was healed"
+        names = self._names(a) if viable else []
+        if after_power:
+            names.append("AVL-8")
+        limit_us = a.limit_us + PULSE_COST_US * o.stuck_pulses(a.at_us, a.deadline_us)
+        for name in names:
             if done is None or done == FAR_US:
                 if not self._f.ended and self._f.end_us < a.deadline_us:
                     out.append(Verdict(name, Outcome.INCONCLUSIVE, f"{what}: the run ended before the limit"))
                 else:
                     out.append(
-                        Verdict(name, Outcome.FAIL, f"{what}: never, limit {a.limit_us / 1e6:.3f} s",
-                                None, a.limit_us, a.at_us)
+                        Verdict(name, Outcome.FAIL, f"{what}: never, limit {limit_us / 1e6:.3f} s",
+                                None, limit_us, a.at_us)
                     )  # fmt: skip
                 continue
-            verdict = within(name, done - a.at_us, a.limit_us, self._u, a.at_us, what)
+            slower = CLUMSY_SLOWER_US if name == "AVL-11" else 0
+            verdict = within(name, done - a.at_us, limit_us + slower, self._u, a.at_us, what)
             out.append(verdict)
             if verdict.outcome.good:
-                self.cells += [Cell(*c) for c in self._o.cells_after(a.path, a.at_us)]
+                self.cells += [Cell(*c) for c in o.cells_after(a.path, a.at_us)]
                 if viable:
-                    self.cells += [Cell(*c) for c in self._o.cells_while(a.path, a.at_us, done)]
+                    self.cells += [Cell(*c) for c in o.cells_while(a.path, a.at_us, done)]
         if viable:
             self._independence(a, a.deadline_us if done is None else done, done is None, out)
 
+    def _names(self, a: Attempt) -> list[str]:
+        """The requirements that a viable attempt is evidence for."""
+        o, end_us = self._o, a.deadline_us
+        if a.wish.closing:
+            names = ["AVL-6"]
+        else:
+            names = ["AVL-13" if a.wish.intent.want == "lock" else OF_PATH[a.path]]
+            if o.recovered(a.path, a.at_us):
+                names.append("AVL-6")
+        if o.restbus_disturbed(a.path, a.at_us, end_us):
+            names.append("AVL-7")
+        if a.path != "cloud" and o.without_server(a.at_us):
+            names.append("AVL-9")
+        if o.clumsy(a.at_us):
+            names.append("AVL-11")
+        if self._left_half_way(a):
+            names.append("AVL-12")
+        if o.stuck_pulses(a.at_us, end_us):
+            names.append("ACT-1")
+        return names
+
+    def _left_half_way(self, a: Attempt) -> bool:
+        """Whether an earlier command of the same phone got no answer, or an earlier tap no proof."""
+        f = self._f
+        if a.path == "card":
+            earlier = [t for w in f.wishes for p, t in w.acts if p == "card" and t < a.at_us]
+            return any(not any(t <= auth <= t + CARD_US for auth in f.auths) for t in earlier)
+        answered = {digest for _t, _channel, digest, _fault in f.answers}
+        return any(
+            s.key == a.wish.phone and s.at_us < a.at_us and s.index != a.wish.index and s.digest not in answered
+            for s in f.signed.values()
+        )
+
     def _independence(self, a: Attempt, done: int, never: bool, out: list[Verdict]) -> None:
         """AVL-5: what failed elsewhere did not slow this path down."""
-        foreign = self._o.foreign(a.path, a.at_us, done)
-        if not foreign or self._baseline is None or done <= a.at_us:
+        foreign = {s.mode.name for s in self._o.foreign(a.path, a.at_us, done)}
+        hostile = any(path != a.path for path in self._o.clumsy(a.at_us))
+        if not (foreign or hostile) or self._baseline is None or done <= a.at_us:
             return
         if a.wish.handle_open_us is not None and done == a.wish.handle_open_us:
             return
@@ -184,8 +226,8 @@ class Availability:
         if not healthy:
             # A path that does not work when all is healthy fails elsewhere; it is not slowed by anything.
             return
-        limit = healthy + SLOWER_US
-        what = f"{a.path} {a.wish.intent.want} during {', '.join(sorted({s.mode.name for s in foreign}))}"
+        limit = healthy + SLOWER_US + PULSE_COST_US * self._o.stuck_pulses(a.at_us, done)
+        what = f"{a.path} {a.wish.intent.want} during {', '.join(sorted(foreign)) or 'an attack'}"
         if never:
             out.append(
                 Verdict(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import cast
 
-from rig.scenario import Intent, Scenario
+from rig.scenario import Intent, Scenario, Via, Want
 from rig.trace import Event, Trace, number, octets, word
 
 LOCK_STATUS = 0x1A0
@@ -70,6 +71,13 @@ class Wish:
     told: tuple[int, str, str] | None = None
     handle_open_us: int | None = None
     last_us: int = 0
+    closing: bool = False
+    """Made by the closing phase, when all is healed."""
+
+    @property
+    def phone(self) -> str:
+        """The name of the phone that pursues it, as in `sign` events."""
+        return "phone" if self.intent.who == "driver" else "guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,10 @@ class Facts:
     stalls: list[tuple[int, str, int]]
     unlocked: list[Span]
     locked: list[Span]
+    fault_edges: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """When each fault really began and ended (FAR_US: not): those placed at steps begin when the step comes."""
+    healed_us: int = FAR_US
+    """When the closing phase ended every failure that was left."""
 
     def latch_at(self, door: str, at_us: int) -> str:
         """A latch's state at an instant."""
@@ -166,7 +178,12 @@ def collect(scenario: Scenario, trace: Trace) -> Facts:
 
 
 def _intent(facts: Facts, e: Event) -> None:
-    wish = facts.wishes[number(e, 2)]
+    index = number(e, 2)
+    if index == len(facts.wishes):
+        # Beyond the scenario's own: the closing phase asks every path once more.
+        intent = Intent(cast(Want, word(e, 3)), e[0] - facts.origin_us, cast(Via, word(e, 4)))
+        facts.wishes.append(Wish(index, intent, e[0], closing=True))
+    wish = facts.wishes[index]
     wish.at_us = wish.last_us = e[0]
 
 
@@ -254,6 +271,18 @@ def _stall(facts: Facts, e: Event) -> None:
         facts.stalls.append((e[0], word(e, 2), number(e, 3)))
 
 
+def _fault(facts: Facts, e: Event) -> None:
+    index = number(e, 2)
+    if number(e, 4):
+        facts.fault_edges[index] = (e[0], FAR_US)
+    elif index in facts.fault_edges:
+        facts.fault_edges[index] = (facts.fault_edges[index][0], e[0])
+
+
+def _healed(facts: Facts, e: Event) -> None:
+    facts.healed_us = e[0]
+
+
 def _end(facts: Facts, _e: Event) -> None:
     facts.ended = True
 
@@ -262,6 +291,7 @@ _TAKERS = {
     "intent": _intent, "act": _act, "session": _session, "told": _told, "handle": _handle, "sign": _sign,
     "hand": _hand, "answer": _answer, "auth": _auth, "clock": _clock, "latch": _latch, "feedback": _feedback,
     "supply": _supply, "lost": _lost, "stall": _stall, "end": _end,
+    "fault": _fault, "healed": _healed,
 }  # fmt: skip
 
 

@@ -9,12 +9,21 @@ from dataclasses import dataclass
 
 from rig.faults import CATALOGUE, PATHS, Mode
 from rig.judge.facts import FAR_US, Facts
+from rig.scenario import Fault
 from rig.world.attacker import KINDS
 
 RECOVERY_US = 10_000_000
 """AVL-6: this long after a failure ended, every path works again."""
 READY_US = 1_000_000
 """AVL-8: this long after the supply is back, the ECU is ready."""
+POWER = frozenset({"power"})
+THIRTY_DAYS_US = 30 * 24 * 3_600_000_000
+CLUMSY_US = 120_000_000
+"""AVL-11 looks at attempts up to this long after a hostile or clumsy one: longer than lock-outs usually last."""
+PULSE_COST_US = 250_000
+"""ACT-1: what each stuck motor pulse may add."""
+STUCK_PULSES = "actuator.pulses_stuck"
+MOST_STUCK = 2
 ATTACK_MARGIN_US = 1_000_000
 """Writing on a channel's identifiers breaks it from 1 s before to 1 s after (faults.md, attacker)."""
 CLOCK_EDGE_US = 1_000_000
@@ -29,6 +38,7 @@ class Spell:
     start_us: int
     end_us: int
     retry_after_us: int
+    fault: Fault
 
     def covers(self, start_us: int, end_us: int) -> bool:
         """Holds from before `start_us` until after `end_us`."""
@@ -51,18 +61,24 @@ class Oracle:
         self._facts = facts
         origin = facts.origin_us
         self.spells: list[Spell] = []
-        for fault in facts.scenario.faults:
+        for index, fault in enumerate(facts.scenario.faults):
             mode = CATALOGUE[fault.mode]
-            end = FAR_US if fault.end_us is None else origin + fault.end_us
-            wait = mode.value(fault, "retry_after_s") * 1_000_000 if fault.mode == "server.429" else 0
-            self.spells.append(Spell(mode, origin + fault.start_us, end, wait))
+            start, end = origin + fault.start_us, FAR_US if fault.end_us is None else origin + fault.end_us
+            if fault.step:
+                if index not in facts.fault_edges:
+                    continue  # its step was never reached
+                start, end = facts.fault_edges[index]
+            if not mode.state:
+                end = min(end, max(start, facts.healed_us))
+            self.spells.append(Spell(mode, start, end, round(mode.holds_back_s(fault) * 1e6), fault))
         self.breaches: list[Breach] = []
         for attack in facts.scenario.attacks:
             kind = KINDS[attack.kind]
             if kind.channel:
                 at = origin + attack.at_us
                 # A command is held from when it comes, which may be any time after the move.
-                last = FAR_US if attack.kind.startswith("hold") else at
+                # Whoever waits leaves when all is healed.
+                last = facts.healed_us if attack.kind.startswith("hold") else at
                 self.breaches.append(Breach(kind.channel, at - ATTACK_MARGIN_US, last + ATTACK_MARGIN_US))
 
     def viable(self, path: str, start_us: int, end_us: int, power_recovery_us: int = RECOVERY_US) -> bool:
@@ -70,7 +86,7 @@ class Oracle:
         for spell in self.spells:
             if not spell.mode.breaks_path(path):
                 continue
-            recovery = power_recovery_us if spell.mode.domain == "power" else RECOVERY_US
+            recovery = power_recovery_us if spell.mode.breaks == POWER else RECOVERY_US
             if spell.start_us <= end_us and spell.end_us + recovery + spell.retry_after_us > start_us:
                 return False
         for breach in self.breaches:
@@ -86,13 +102,50 @@ class Oracle:
             if not s.mode.breaks_path(path) and s.start_us <= end_us and s.end_us >= start_us
         ]
 
+    def recovered(self, path: str, at_us: int) -> bool:
+        """Whether something that the path needs had failed, and is over."""
+        return any(
+            s.mode.breaks_path(path) and not s.mode.state and s.start_us < at_us and s.end_us < at_us
+            for s in self.spells
+        )
+
+    def restbus_disturbed(self, path: str, start_us: int, end_us: int) -> bool:
+        """Whether frames of the restbus are missing, stale or corrupt around an interval, which the path can bear."""
+        return any(s.mode.restbus for s in self.foreign(path, start_us, end_us))
+
+    def without_server(self, at_us: int) -> bool:
+        """Whether for 30 days there was no way between phone, server and car."""
+        return any(
+            s.mode.domain in ("server", "network") and s.start_us + THIRTY_DAYS_US <= at_us <= s.end_us
+            for s in self.spells
+        )
+
+    def clumsy(self, start_us: int) -> list[str]:
+        """The paths ("" for none) of hostile or clumsy attempts in the last while."""
+        origin = self._facts.origin_us
+        return [
+            KINDS[a.kind].channel
+            for a in self._facts.scenario.attacks
+            if origin + a.at_us <= start_us <= origin + a.at_us + CLUMSY_US and not a.kind.startswith("hold")
+        ]
+
+    def stuck_pulses(self, start_us: int, end_us: int) -> int:
+        """How many motor pulses stick around an interval, at each door; only as many as a DUT must master."""
+        counts = [
+            s.mode.value(s.fault, "pulses")
+            for s in self.spells
+            if s.mode.name == STUCK_PULSES and s.start_us <= end_us and s.end_us >= start_us
+        ]
+        total = sum(counts)
+        return total if total <= MOST_STUCK else 0
+
     def radio_known_off(self, start_us: int, end_us: int) -> bool:
         """Whether the phone's Bluetooth is off, and the phone knows it, throughout an interval."""
         return any(s.mode.name == "bluetooth.radio_off" and s.covers(start_us, end_us) for s in self.spells)
 
     def power_returned(self, at_us: int) -> int | None:
         """When the last power fault before an instant ended; None if there was none, or one lasts."""
-        ends = [s.end_us for s in self.spells if s.mode.domain == "power" and s.start_us < at_us]
+        ends = [s.end_us for s in self.spells if s.mode.breaks == POWER and s.start_us < at_us]
         if not ends or max(ends) > at_us:
             return None
         return max(ends)

@@ -60,6 +60,10 @@ class Attacker:
                 return True
         return False
 
+    def leave(self) -> None:
+        """The attacker goes home: whoever lay in wait for a command does so no longer."""
+        self._holds.clear()
+
     def _deliver(self, index: int, channel: str, handle: int, message: bytes) -> None:
         self._world.log("attack", index, "hold", "delivers late")
         if channel == "cloud":

@@ -90,6 +90,11 @@ class Tcu:
             while not self.reachable:
                 await kernel.sleep(back_off_s)
                 back_off_s = min(back_off_s * 2, LONGEST_BACK_OFF_S)
+                if self._world.internet.car_offline and back_off_s == LONGEST_BACK_OFF_S:
+                    # For days without a network every attempt fails: only the first one after it comes next.
+                    since = kernel.now
+                    await self._world.internet.car_offline.cleared(kernel)
+                    await kernel.sleep(-(kernel.now - since) % round(LONGEST_BACK_OFF_S * 1e6) / 1e6)
                 if not self._world.internet.car_offline:
                     await kernel.sleep(3 * 2 * CAR_ONE_WAY_US / 1e6)
                     if not self._world.internet.car_offline:

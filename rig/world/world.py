@@ -22,6 +22,7 @@ from rig.sim.reader import Card, Pn532Reader
 from rig.trace import Field, Trace
 from rig.world.attacker import WATCHED_US, Attacker
 from rig.world.bluetooth import Air
+from rig.world.closing import close
 from rig.world.digest import digest
 from rig.world.driver import Driver
 from rig.world.gates import Gate
@@ -65,10 +66,12 @@ class Watch:
     Attributes:
         opened_us: a door counts as opened if it stays so for this long (25 s; at `wire` 5 s).
         relock_us: how long unlocked doors are watched for the relock; 0 to not wait for it.
+        closing: at the end everything is healed, and every path is asked once more (AVL-6).
     """
 
     opened_us: int = 25_000_000
     relock_us: int = RELOCK_WATCH_US
+    closing: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +129,7 @@ class World:
         self.valet: Valet = Valet(self, keys.valet)
         self.driver: Driver = Driver(self)
         self._armed: dict[str, list[_Armed]] = {}
+        self._lasting: list[tuple[int, Fault, Callable[[], None]]] = []
         self.note_steps = False
         """Log every protocol step that is reached; for those who look for instants worth attacking."""
         self._busy = 0
@@ -242,6 +246,9 @@ class World:
             # Something was held back meanwhile.
             await self._until_done()
             await self._until_settled()
+        if self.watch.closing:
+            await close(self)
+            await kernel.sleep(SETTLE_US / 1e6)
         self.log("end")
 
     def _schedule(self, origin: int) -> None:
@@ -276,6 +283,7 @@ class World:
         self.log("fault", index, fault.mode, 1)
         release = CATALOGUE[fault.mode].begin(self, fault)
         if fault.end_us is None:
+            self._lasting.append((index, fault, release))
             if not fault.step:
                 self._done()
             return
@@ -287,6 +295,22 @@ class World:
         release()
         self.log("fault", index, mode, 0)
         self._done()
+
+    def heal(self) -> float:
+        """Ends every failure that would last, but not states; returns how many seconds clients may still hold back."""
+        self._armed.clear()
+        self.attacker.leave()
+        waits_s = 0.0
+        for index, fault, release in self._lasting:
+            mode = CATALOGUE[fault.mode]
+            if mode.state:
+                continue
+            release()
+            self.log("fault", index, fault.mode, 0)
+        for fault in self.scenario.faults:
+            waits_s = max(waits_s, CATALOGUE[fault.mode].holds_back_s(fault))
+        self._lasting.clear()
+        return waits_s
 
     def _attack(self, index: int) -> None:
         self.attacker.move(index, self.scenario.attacks[index])

@@ -11,7 +11,7 @@ from rig.judge import judge
 from rig.judge.judge import REQUIREMENTS
 from rig.judge.verdicts import Outcome, Verdict
 from rig.scenario import Attack, Fault, Intent
-from tests.judge.tape import DOORS, Tape, edited
+from tests.judge.tape import CLOCK_S, DOORS, Tape, edited
 
 S = 1_000_000
 Case = Callable[[], Verdict]
@@ -32,6 +32,30 @@ def opened_by_cloud(at_s: float, *faults: Fault) -> Tape:
 def opened_by_card(at_s: float, *faults: Fault, tap_s: float = 0.0) -> Tape:
     tape = Tape(Intent("unlock", round(tap_s * S), "card"), *faults)
     return tape.taps(tap_s).moves(tap_s + at_s - 0.15, "U")
+
+
+MONTH_S = 30 * 24 * 3600
+
+
+def after_a_month(at_s: float, failed_us: int) -> Tape:
+    """A tap 30 days on; the month of LockStatus is left out."""
+    return _without_cycle(opened_by_card(at_s, Fault("server.500", failed_us), tap_s=MONTH_S))
+
+
+def healed(at_s: float | None) -> Tape:
+    """Nothing but a failure that the closing phase ends; 10 s later a tap, and the doors are open `at_s` after it."""
+    tape = Tape(Fault("can.bus_off", 0)).add(1.0, "healed").add(11.0, "intent", 0, "unlock", "card").taps(11.0)
+    return tape if at_s is None else tape.moves(11.0 + at_s - 0.15, "U")
+
+
+def once_more(at_s: float, answered: bool) -> Tape:
+    """A first wish whose command moved nothing, then a second one that opens `at_s` after it."""
+    tape = Tape(Intent("unlock", 0, "bluetooth"), Intent("unlock", 20 * S, "bluetooth")).knows_the_clock(-0.1)
+    tape.acts(0, "bluetooth", warm=True).sends(0.1, "u", handed=False).told(10.0, "unknown")
+    if answered:
+        tape.answers(0.3, "u", fault=1)
+    tape.acts(20, "bluetooth", index=1, warm=True).sends(20.1, "v", index=1, expires=CLOCK_S + 29)
+    return tape.moves(20 + at_s - 0.15, "U")
 
 
 def shut(*timeline: Intent | Fault | Attack) -> Tape:
@@ -327,6 +351,40 @@ CASES: dict[str, dict[str, list[Case]]] = {
             lambda: opened_by_bluetooth(0.5).sends(2.0, "again").moves(2.1, "U").verdict("SEC-5", 8),
         ],
         "vacuous": [lambda: locked_by_bluetooth(0.5).verdict("SEC-5", 35)],
+    },
+    "AVL-6": {
+        "pass": [
+            lambda: healed(0.5).verdict("AVL-6", 20),
+            lambda: opened_by_card(0.5, Fault("power.reset", 0, 1 * S), tap_s=11.1).verdict("AVL-6", 46),
+        ],
+        "fail": [
+            lambda: healed(1.2).verdict("AVL-6", 20),
+            lambda: healed(None).verdict("AVL-6", 20),
+            lambda: opened_by_card(1.2, Fault("power.reset", 0, 1 * S), tap_s=11.1).verdict("AVL-6", 46),
+        ],
+        # Less than 10 s after the end of the failure.
+        "vacuous": [lambda: opened_by_card(1.2, Fault("power.reset", 0, 1 * S), tap_s=10.9).verdict("AVL-6", 46)],
+    },
+    "AVL-9": {
+        "pass": [lambda: after_a_month(0.5, 0).verdict("AVL-9", MONTH_S + 35)],
+        "fail": [lambda: after_a_month(1.2, 0).verdict("AVL-9", MONTH_S + 35)],
+        "vacuous": [
+            lambda: after_a_month(1.2, 1 * S).verdict("AVL-9", MONTH_S + 35),
+        ],
+    },
+    "AVL-11": {
+        "pass": [
+            lambda: opened_by_bluetooth(4.9, Attack("forge_tag_cloud", 0), warm=True).verdict("AVL-11", 35),
+        ],
+        "fail": [
+            lambda: opened_by_bluetooth(5.1, Attack("forge_tag_cloud", 0), warm=True).verdict("AVL-11", 35),
+        ],
+        "vacuous": [lambda: opened_by_bluetooth(5.1).verdict("AVL-11", 35)],
+    },
+    "AVL-12": {
+        "pass": [lambda: once_more(0.5, answered=False).verdict("AVL-12", 60)],
+        "fail": [lambda: once_more(3.1, answered=False).verdict("AVL-12", 60)],
+        "vacuous": [lambda: once_more(3.1, answered=True).verdict("AVL-12", 60)],
     },
     "SEC-10": {
         "pass": [lambda: reset(False).verdict("SEC-10", 5)],
