@@ -12,7 +12,7 @@ from hardware.ecu.admission import EntropyFailure
 from hardware.ecu.config import MENDED_BY_SESSION_INFO, Reason, Source
 from hardware.ecu.connections import MOST, Connection
 from hardware.ecu.memory import KeyRecord
-from hardware.ecu.whitelist import DONE, OWNER
+from hardware.ecu.whitelist import DONE
 from rig.protocol import vcp
 from rig.protocol.vcp import Fault, Signed, VcpError
 
@@ -51,7 +51,13 @@ class Asked:
 
 
 class Access:
-    """Takes payloads of both channels."""
+    """Takes payloads of both channels.
+
+    Attributes:
+        DOMAINS: messages to other domains are refused.
+    """
+
+    DOMAINS = frozenset({vcp.DOMAIN})
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -70,7 +76,9 @@ class Access:
                 elif head & 0xC0 == CLOSED:
                     connections.closed(head & 0x3F)
         elif head < MOST:
-            self._message(payload[1:], Link(Source.BLUETOOTH, connections.of(head)))
+            connection = connections.of(head)
+            if connection is not None:
+                self._message(payload[1:], Link(Source.BLUETOOTH, connection))
 
     def cloud(self, payload: bytes) -> None:
         """A payload of the cloud channel."""
@@ -83,13 +91,12 @@ class Access:
         try:
             message = vcp.parse(data)
         except VcpError as error:
-            # It names no return address that could be answered.
-            self.core.log(f"{link} ignored {error.fault.name}")
+            self.unreadable(link, error)
             return
         routing, uuid = message.from_destination.routing_address, message.uuid
         if not (routing or uuid) or len(routing) > LONGEST_NAME or len(uuid) > LONGEST_NAME:
             return
-        if message.to_destination.domain != vcp.DOMAIN:
+        if message.to_destination.domain not in self.DOMAINS:
             self._plain(link, routing, uuid, Fault.INVALID_DOMAINS)
             return
         self.core.sleep.activity()
@@ -102,6 +109,10 @@ class Access:
             self._plain(link, routing, uuid, Fault.UNKNOWN_KEY_ID)
         else:
             self._command(link, command)
+
+    def unreadable(self, link: Link, error: VcpError) -> None:
+        """A message that is none: it names no return address that could be answered."""
+        self.core.log(f"{link} ignored {error.fault.name}")
 
     # Handshake
 
@@ -153,7 +164,7 @@ class Access:
             return
         core.cpu.charge(core.cpu.SIGNATURE_US)
         try:
-            plaintext = vcp.open_command(asked.shared, core.config.vin, core.epoch, command)
+            plaintext = self.open(asked.shared, command)
         except VcpError as error:
             if error.fault in MENDED_BY_SESSION_INFO:
                 self._resynchronise(asked, error.fault)
@@ -163,6 +174,14 @@ class Access:
         if link.connection is not None:
             core.connections.proven(link.connection)
         self._authentic(asked, plaintext)
+
+    def open(self, shared: bytes, command: Signed) -> bytes:
+        """The plaintext of a command that is genuine.
+
+        Raises:
+            VcpError: it is not.
+        """
+        return vcp.open_command(shared, self.core.config.vin, self.core.epoch, command)
 
     def _authentic(self, asked: Asked, plaintext: bytes) -> None:
         """The command is genuine: fresh, allowed, understood?"""
@@ -215,7 +234,7 @@ class Access:
 
     def _change_list(self, asked: Asked, change: vcp.WhitelistChange) -> None:
         core = self.core
-        if asked.key.role != OWNER:
+        if not core.whitelist.may_change(asked.key.role):
             self._answer(asked, Fault.INSUFFICIENT_PRIVILEGES)
             return
         information = core.whitelist.change(asked.key, change)

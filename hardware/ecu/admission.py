@@ -52,7 +52,13 @@ class Entropy:
 
 
 class Admission:
-    """The vehicle's own reasons to refuse."""
+    """The vehicle's own reasons to refuse.
+
+    Attributes:
+        SPEED_LIMIT: above it cloud and Bluetooth do not unlock, in 0.1 km/h.
+    """
+
+    SPEED_LIMIT = SPEED_LIMIT
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -67,6 +73,6 @@ class Admission:
         if source in REMOTE:
             if not core.entropy.healthy:
                 return Fault.INTERNAL
-            if opens and core.speed.highest(core.cpu.now) > SPEED_LIMIT:
+            if opens and core.speed.highest(core.cpu.now) > self.SPEED_LIMIT:
                 return Fault.INSUFFICIENT_PRIVILEGES
         return None

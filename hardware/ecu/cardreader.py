@@ -51,14 +51,19 @@ class CardReader:
     """One command at a time; a reader that fails is set up again on the next slot of the grid.
 
     Attributes:
+        POLL_US: the grid of the polls.
+        TAP_TOLERANCE_US: by how much the polls of an empty field may span less than the half second without a card.
         working: set up, and answering so far.
     """
+
+    POLL_US = POLL_US
+    TAP_TOLERANCE_US = TAP_TOLERANCE_US
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self.working = False
         self._decoder = pn532.Decoder()
-        self._poll = core.timers.timer(self._slot, POLL_US)
+        self._poll = core.timers.timer(self._slot, self.POLL_US)
         self._timer = core.timers.timer(self._timeout)
         self._then: Then | None = None
         self._frame = b""
@@ -93,8 +98,8 @@ class CardReader:
         due_us = self._poll.at
         if due_us is None:
             return False
-        took_us = self._rested_us - (due_us - POLL_US)
-        since_us = (us - due_us) % POLL_US
+        took_us = self._rested_us - (due_us - self.POLL_US)
+        since_us = (us - due_us) % self.POLL_US
         return not 0 < since_us < took_us + POLL_MARGIN_US
 
     def command(self, code: int, parameters: bytes, limit_us: int, then: Then) -> None:
@@ -203,7 +208,7 @@ class CardReader:
                 self._empty_since_us = self._polled_us - TAP_AWAY_US if first else self._polled_us
             return
         since, self._empty_since_us = self._empty_since_us, None
-        if since is None or self._polled_us - since < TAP_AWAY_US - TAP_TOLERANCE_US:
+        if since is None or self._polled_us - since < TAP_AWAY_US - self.TAP_TOLERANCE_US:
             return  # It rests, or was not away for long enough.
         self.core.sleep.activity()
         if targets == 1:

@@ -50,8 +50,8 @@ class Connections:
             self.core.drive.connection_closed(handle)
             self._arm()
 
-    def of(self, handle: int) -> Connection:
-        """The connection that a message came on."""
+    def of(self, handle: int) -> Connection | None:
+        """The connection that a message came on; None: it is to be ignored."""
         return self._open.get(handle) or self.opened(handle)
 
     def holds(self, connection: Connection) -> bool:

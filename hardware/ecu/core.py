@@ -37,6 +37,19 @@ BOOT_US = 400_000
 """From V ≥ 9.3 to ready; at most 1.0 s (vehicle.md section 5)."""
 
 
+class Restart(Exception):
+    """The processor starts anew: its RAM is lost, the supply is not. Nothing healthy raises it."""
+
+
+def fresh_epoch(core: Core) -> bytes:
+    """The epoch of this life.
+
+    Raises:
+        EntropyFailure: there is no randomness for it.
+    """
+    return core.entropy.take(EPOCH_BYTES)
+
+
 @dataclass(slots=True)
 class Pins:
     """The levels on the ECU's wires: they are there whether it runs or not."""
@@ -67,11 +80,19 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Who makes each part of an ECU; a variant replaces one of them."""
+    """Who makes each part of an ECU; planted defects and correct variants replace some.
+
+    Attributes:
+        idle_skip: its cycles are those that hosts skip ahead: 100 ms on CAN, any for the reader.
+    """
 
     boot_us: int = BOOT_US
     cpu: Callable[[int, Timers, list[Output]], Cpu] = Cpu
+    idle_skip: bool = True
+    store: Callable[[MemoryPort], Store] = Store
+    speed: Callable[[], Speed] = Speed
     entropy: Callable[[Callable[[int], bytes]], Entropy] = Entropy
+    epoch: Callable[[Core], bytes] = fresh_epoch
     admission: Callable[[Core], Admission] = Admission
     supply: Callable[[Core], Supply] = Supply
     locks: Callable[[Core], Locks] = Locks
@@ -87,6 +108,7 @@ class Parts:
     whitelist: Callable[[Core], Whitelist] = Whitelist
     actions: Callable[[Core], Actions] = Actions
     access: Callable[[Core], Access] = Access
+    channel: Callable[[Core, int, int, Callable[[bytes], None]], Channel] = Channel
     report: Callable[[Core], Report] = Report
     reader: Callable[[Core], CardReader] = CardReader
     card_auth: Callable[[Core], CardAuth] = CardAuth
@@ -140,8 +162,8 @@ class Core:
         self.cpu.connect(CAN, self._frame)
         self.cpu.connect(UART, self._burst)
         self.cpu.connect(WIRE, self._wire)
-        self.store = Store(self._memory)
-        self.speed = Speed()
+        self.store = parts.store(self._memory)
+        self.speed = parts.speed()
         self.entropy = parts.entropy(self._random)
         self.admission = parts.admission(self)
         self.sleep = parts.sleep(self)
@@ -159,8 +181,10 @@ class Core:
         self.actions = parts.actions(self)
         self.access = parts.access(self)
         # Diagnostics will be a third row.
-        self.cloud = Channel(self, ids.CLOUD_RESPONSE, ids.CLOUD_REQUEST, self.access.cloud)
-        self.bluetooth = Channel(self, ids.BLUETOOTH_RESPONSE, ids.BLUETOOTH_REQUEST, self.access.bluetooth)
+        self.cloud = parts.channel(self, ids.CLOUD_RESPONSE, ids.CLOUD_REQUEST, self.access.cloud)
+        self.bluetooth = parts.channel(
+            self, ids.BLUETOOTH_RESPONSE, ids.BLUETOOTH_REQUEST, self.access.bluetooth
+        )
         self.channels = (self.cloud, self.bluetooth)
         self.report = parts.report(self)
         self.reader = parts.reader(self)
@@ -187,7 +211,7 @@ class Core:
     def _self_test(self) -> None:
         try:
             self.entropy.take(EPOCH_BYTES)
-            self.epoch = self.entropy.take(EPOCH_BYTES)
+            self.epoch = self._parts.epoch(self)
         except EntropyFailure:
             # No epoch: remote requests are refused until the next boot.
             self.epoch = b""

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from hardware.dbc import body_dbc_text
 from hardware.ecu.config import DOORS, EcuConfig
-from hardware.ecu.core import Core, Parts, Pins, Shared
+from hardware.ecu.core import Core, Parts, Pins, Restart, Shared
 from hardware.ecu.cpu import CAN, FAR_US, UART, WIRE, Output
 from hardware.ecu.memory import MemoryPort, PowerCut
 from hardware.ecu.supply import GOOD_FROM_MV, OFF_BELOW_MV
@@ -65,6 +65,11 @@ class Ecu:
         self.alarm_is_cyclic = False
 
     @property
+    def idle_skip(self) -> bool:
+        """Its idle cycles may be skipped ahead (`skip`)."""
+        return self._parts.idle_skip
+
+    @property
     def powered(self) -> bool:
         """It has RAM: on, booting or ready."""
         return self._core is not None
@@ -82,8 +87,8 @@ class Ecu:
         if core is not None and core.is_ready:
             try:
                 core.cpu.input(CAN, now, (can_id, data))
-            except PowerCut:
-                self._cut(now)
+            except (PowerCut, Restart) as loss:
+                self._lose_ram(now, loss)
 
     def can_state(self, now: int, off: bool) -> None:
         """The CAN controller went off the bus, or came back."""
@@ -103,8 +108,8 @@ class Ecu:
         if core is not None and core.is_ready:
             try:
                 core.cpu.input(UART, now, data)
-            except PowerCut:
-                self._cut(now)
+            except (PowerCut, Restart) as loss:
+                self._lose_ram(now, loss)
 
     def io_rx(self, now: int, line: str) -> None:
         """A wire changed: `F <door> <L|U|X>`, `A <door> <0|1>`, `H <door> <0|1>`, `V <mV>`; else ignored."""
@@ -114,8 +119,8 @@ class Ecu:
         if core is not None and core.is_ready:
             try:
                 core.cpu.input(WIRE, now, line)
-            except PowerCut:
-                self._cut(now)
+            except (PowerCut, Restart) as loss:
+                self._lose_ram(now, loss)
 
     def tick(self, now: int) -> None:
         """The deadline has come."""
@@ -125,8 +130,8 @@ class Ecu:
         was_ready = core.is_ready
         try:
             core.cpu.tick(now)
-        except PowerCut:
-            self._cut(now)
+        except (PowerCut, Restart) as loss:
+            self._lose_ram(now, loss)
             return
         if self._flood_us and core.is_ready and not was_ready:
             core.cpu.flood(now, self._flood_us)
@@ -223,7 +228,11 @@ class Ecu:
             )
         return False
 
-    def _cut(self, now: int) -> None:
-        """The memory's supply went away in a write: so did ours."""
-        self._core = None
+    def _lose_ram(self, now: int, loss: PowerCut | Restart) -> None:
+        """The memory's supply went away in a write, and so did ours; or the processor starts anew."""
+        core, self._core = self._core, None
         self.out.clear()
+        if isinstance(loss, Restart):
+            assert core is not None
+            self.out += [("io", f"M {d.name} {d.drive} 0") for d in core.locks.doors if d.drive]
+            self._power(now)

@@ -19,7 +19,13 @@ LONGEST_S = 31
 
 
 class Freshness:
-    """Judges by the ECU's own clock: whole seconds since power-up, never the wall clock."""
+    """Judges by the ECU's own clock: whole seconds since power-up, never the wall clock.
+
+    Attributes:
+        LONGEST_S: the longest lifetime.
+    """
+
+    LONGEST_S = LONGEST_S
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -35,7 +41,7 @@ class Freshness:
 
     def lifetime(self, expires_at: int) -> Fault | None:
         """Why a lifetime is not accepted."""
-        if expires_at > self.clock_s + LONGEST_S:
+        if expires_at > self.clock_s + self.LONGEST_S:
             return Fault.TIME_TO_LIVE_TOO_LONG
         return self.expired(expires_at)
 

@@ -66,9 +66,16 @@ class Locks:
     """The four doors.
 
     Attributes:
+        PULSE_US: how long a drive is on.
+        CHECK_US: after a pulse, until a latch that did not follow is driven again.
+        MAX_PULSES: so often at most; then the door state is `fault`.
         last_source: who moved a lock last.
         last_unlock_us: the last time an order to unlock was fulfilled; at first, ready.
     """
+
+    PULSE_US = PULSE_US
+    CHECK_US = CHECK_US
+    MAX_PULSES = MAX_PULSES
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -167,7 +174,7 @@ class Locks:
         door.drive = door.want
         door.pulses += 1
         core.cpu.emit(("io", f"M {door.name} {door.want} 1"))
-        core.timers.set(door.timer, core.cpu.now + PULSE_US)
+        core.timers.set(door.timer, core.cpu.now + self.PULSE_US)
         self.pulse_started(door)
         core.status.changed()
         core.sleep.activity()
@@ -208,7 +215,7 @@ class Locks:
             core.cpu.emit(("io", f"M {door.name} {direction} 0"))
             if door.feedback != direction:
                 door.settling = True
-                core.timers.set(door.timer, core.cpu.now + CHECK_US)
+                core.timers.set(door.timer, core.cpu.now + self.CHECK_US)
                 return
         door.settling = False
         self._next(door)
@@ -218,7 +225,7 @@ class Locks:
         if door.want:
             if door.feedback == door.want:
                 door.want = ""
-            elif door.pulses >= MAX_PULSES:
+            elif door.pulses >= self.MAX_PULSES:
                 door.want = ""
                 door.fault = True
                 self.core.log(f"door {door.name} fault")
@@ -228,14 +235,18 @@ class Locks:
         self._settle()
         self.core.report.changed()
 
+    def reached(self, target: str) -> bool:
+        """Whether an order to `target` is fulfilled: all latches say so, but for locks of doors that are ajar."""
+        ajar = self.core.pins.ajar
+        return all(d.feedback == target or (target == "L" and ajar[d.index]) for d in self.doors)
+
     def _settle(self) -> None:
         """Ends the orders once no door is wanted anywhere."""
         if not self._orders or any(d.want for d in self.doors):
             return
         orders, self._orders = self._orders, []
         target = orders[0].target
-        ajar = self.core.pins.ajar
-        reached = all(d.feedback == target or (target == "L" and ajar[d.index]) for d in self.doors)
+        reached = self.reached(target)
         if reached:
             self.core.log(
                 f"doors {'locked' if target == 'L' else 'unlocked'} {orders[0].source.name.lower()}"

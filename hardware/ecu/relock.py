@@ -18,7 +18,13 @@ RELOCK_US = 30_000_000
 
 
 class Relock:
-    """Counts from the latest of unlock, ready and return to 9.3 V. Whether it is due outlives a reset."""
+    """Counts from the latest of unlock, ready and return to 9.3 V. Whether it is due outlives a reset.
+
+    Attributes:
+        RELOCK_US: so long.
+    """
+
+    RELOCK_US = RELOCK_US
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -80,7 +86,7 @@ class Relock:
         if not core.store.image.relock_due or core.supply.low:
             core.timers.cancel(self._timer)
             return
-        core.timers.set(self._timer, max(self._unlocked_us, core.supply.good_since_us) + RELOCK_US)
+        core.timers.set(self._timer, max(self._unlocked_us, core.supply.good_since_us) + self.RELOCK_US)
 
     def _due(self) -> None:
         if self.core.locks.moving:
@@ -98,4 +104,4 @@ class Relock:
             self.locked()
         else:
             # Not given up: a door that did not lock is tried again, as long as nobody opened one.
-            self.core.timers.set(self._timer, self.core.cpu.now + RELOCK_US)
+            self.core.timers.set(self._timer, self.core.cpu.now + self.RELOCK_US)

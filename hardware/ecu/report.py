@@ -18,7 +18,13 @@ REPORT = b"\xfe"
 
 
 class Report:
-    """Tells of states in which nothing moves; changes within 5 ms are told together."""
+    """Tells of states in which nothing moves; changes within 5 ms are told together.
+
+    Attributes:
+        GATHER_US: those 5 ms.
+    """
+
+    GATHER_US = GATHER_US
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -28,7 +34,7 @@ class Report:
     def changed(self) -> None:
         """A latch or a door may have changed."""
         if self._timer.at is None:
-            self.core.timers.set(self._timer, self.core.cpu.now + GATHER_US)
+            self.core.timers.set(self._timer, self.core.cpu.now + self.GATHER_US)
 
     def taken(self) -> None:
         """The server took the report."""

@@ -85,9 +85,12 @@ class VehicleStateFrames:
     """Reads 0x1B0: speed, crash, power mode.
 
     Attributes:
+        CRASH_FRAMES: consecutive valid frames with the crash flag make a crash.
         power_on: power mode of the last valid frame.
         seen_us: when that was.
     """
+
+    CRASH_FRAMES = CRASH_FRAMES
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -116,7 +119,7 @@ class VehicleStateFrames:
             if before is None or now - before > FRESH_US:
                 self._crash_frames = 0
             self._crash_frames += 1
-            if self._crash_frames == CRASH_FRAMES:
+            if self._crash_frames == self.CRASH_FRAMES:
                 core.actions.crash()
         else:
             self._crash_frames = 0

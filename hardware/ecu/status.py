@@ -27,14 +27,19 @@ class Status:
     """The cyclic frame, and an extra one with the same counter after feedback changes.
 
     Attributes:
+        CYCLE_US: of the cyclic frame; 90 to 110 ms are legal.
+        GATHER_US: until an extra frame; below the 20 ms that it may take.
         last_refusal: why something was refused last.
     """
+
+    CYCLE_US = CYCLE_US
+    GATHER_US = GATHER_US
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self._codec = core.codecs["LockStatus"]
         self._sender = Sender(LOCK_STATUS)
-        self._cycle = core.timers.timer(self._cyclic, CYCLE_US)
+        self._cycle = core.timers.timer(self._cyclic, self.CYCLE_US)
         self._extra = core.timers.timer(self._extraordinary)
         self._payloads = core.status_payloads
         self.last_refusal: Reason = Fault.NONE
@@ -50,7 +55,7 @@ class Status:
     def changed(self) -> None:
         """A latch's feedback changed."""
         if self._extra.at is None and not self.core.sleep.asleep:
-            self.core.timers.set(self._extra, self.core.cpu.now + GATHER_US)
+            self.core.timers.set(self._extra, self.core.cpu.now + self.GATHER_US)
 
     def pause(self) -> None:
         """Asleep: no frames."""
@@ -64,7 +69,7 @@ class Status:
     def skip(self, delta_us: int) -> None:
         """That much time of idle cycles is left out: the alive counter goes on."""
         if self._cycle.at is not None and not self.core.bus_off:
-            self._sender.skip(delta_us // CYCLE_US)
+            self._sender.skip(delta_us // self.CYCLE_US)
 
     def door_state(self, door: Door) -> int:
         """What is told of a door."""

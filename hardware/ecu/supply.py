@@ -16,16 +16,24 @@ GOOD_FROM_MV = 9_300
 
 
 class Supply:
-    """Attributes: low: below 9.0 V, and not yet back at 9.3 V; good_since_us: the last return to 9.3 V."""
+    """Hysteresis between 9.0 and 9.3 V.
+
+    Attributes:
+        LOW_BELOW_MV: from below this on the ECU only refuses.
+        low: below 9.0 V, and not yet back at 9.3 V.
+        good_since_us: the last return to 9.3 V.
+    """
+
+    LOW_BELOW_MV = LOW_BELOW_MV
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self.low = core.pins.supply_mv < LOW_BELOW_MV
+        self.low = core.pins.supply_mv < self.LOW_BELOW_MV
         self.good_since_us = core.cpu.now
 
     def changed(self, supply_mv: int) -> None:
         """A new value at the pin, in mV."""
-        if not self.low and supply_mv < LOW_BELOW_MV:
+        if not self.low and supply_mv < self.LOW_BELOW_MV:
             self.low = True
             self.core.log(f"supply low {supply_mv} mV: refusing")
             self.core.relock.supply_changed()

@@ -54,6 +54,10 @@ class Whitelist:
         """Whether a role may do an action over a channel."""
         return action in RIGHTS[source].get(role, ())
 
+    def may_change(self, role: int) -> bool:
+        """Whether a role may change the list."""
+        return role == OWNER
+
     def change(self, signer: KeyRecord, change: WhitelistChange) -> int:
         """Carries out one operation of an owner; gives its whitelistOperationInformation, 0 for done."""
         image = self.core.store.image
