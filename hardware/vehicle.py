@@ -19,27 +19,45 @@ from rig.protocol.vcp import Identity, Role
 from rig.scenario import Scenario
 from rig.world.world import Keys
 
+MORE_ROLES = {
+    "keeper": "ROLE_OWNER",
+    "service": "ROLE_SERVICE",
+    "fm": "ROLE_FM",
+    "monitor": "ROLE_VEHICLE_MONITOR",
+    "disabled": "ROLE_DRIVER",
+}
+"""Keys besides those of driver, guest and valet; the one called disabled is enrolled and disabled."""
+
 
 def rig_keys(vin: str = DEFAULT_VIN) -> Keys:
-    """The driver's phone and card, and the second phone."""
+    """Everybody's keys: those that are enrolled, and one that is not."""
     return Keys(
         vin=vin,
         phone=Identity.from_seed(b"unlock-rig driver phone"),
         valet=Identity.from_seed(b"unlock-rig second phone"),
         card=CardKey.from_seed(b"unlock-rig driver card"),
+        guest=Identity.from_seed(b"unlock-rig guest phone"),
+        guest_card=CardKey.from_seed(b"unlock-rig guest card"),
+        more={name: Identity.from_seed(f"unlock-rig {name}".encode()) for name in (*MORE_ROLES, "spare")},
     )
 
 
 def rig_provision(vin: str = DEFAULT_VIN) -> Provision:
     """What the emulated ECU comes from the factory with: those keys enrolled."""
     keys = rig_keys(vin)
+    driver = int(Role.Value("ROLE_DRIVER"))
     return Provision(
         identity=Identity.from_seed(b"unlock-rig vehicle"),
         keys=(
             EnrolledKey(keys.phone.public, int(Role.Value("ROLE_OWNER"))),
-            EnrolledKey(keys.valet.public, int(Role.Value("ROLE_DRIVER"))),
+            EnrolledKey(keys.valet.public, driver),
+            EnrolledKey(keys.guest.public, driver),
+            *(
+                EnrolledKey(keys.more[name].public, int(Role.Value(role)), name != "disabled")
+                for name, role in MORE_ROLES.items()
+            ),
         ),
-        cards=(keys.card.public,),
+        cards=(keys.card.public, keys.guest_card.public),
         vin=vin,
     )
 

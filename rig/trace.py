@@ -14,7 +14,9 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `act` | index, path | first act of an intent on a path (for the card: the tap) |
 | `session` | index, "warm" or "cold" | what the phone believed when its Bluetooth attempt of that intent began |
 | `told` | index, what, detail | what the driver was told: opened, locked, refused, unknown |
-| `sign` | digest, index, key, channel, command, epoch, counter, expires_at | a client signed a command |
+| `sign` | digest, index, key, channel, command, epoch, counter, expires_at, flaw | a client signed; flaw: wrong on purpose |
+| `keyop` | index, subject, what, fault | answer to an operation on the key list: revoke … enrol, 0 for done |
+| `doubt` | key, asked_us | session info that answers that client's handshake does not authenticate |
 | `clock` | key, epoch, clock_s, asked_us | a client got authentic session info, asked for at asked_us |
 | `hand` | channel, digest, origin | a carrier began to send it to the DUT; origin genuine, replay, late, forge |
 | `answer` | channel, digest, fault | an answer to that command reached the client |

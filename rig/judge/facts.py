@@ -32,6 +32,19 @@ class Signed:
     epoch: bytes
     counter: int
     expires_at: int
+    flaw: str = ""
+    """What is wrong with it on purpose; empty for an honest command."""
+
+
+@dataclass(slots=True)
+class KeyOp:
+    """An owner's operation on the key list that was answered."""
+
+    at_us: int
+    index: int
+    subject: str
+    what: str
+    fault: int
 
 
 @dataclass(slots=True)
@@ -115,6 +128,14 @@ class Facts:
     """When each fault really began and ended (FAR_US: not): those placed at steps begin when the step comes."""
     healed_us: int = FAR_US
     """When the closing phase ended every failure that was left."""
+    keyops: list[KeyOp] = field(default_factory=list)
+    doubts: list[tuple[int, str, int]] = field(default_factory=list)
+    boots: list[int] = field(default_factory=list)
+    """When the DUT's console showed a boot banner."""
+    taps: list[tuple[int, int, str]] = field(default_factory=list)
+    """Cards held to the reader: time, number of the intent (below 0: the attacker's), name of the card."""
+    moves: list[tuple[int, int, str, str]] = field(default_factory=list)
+    """What the attacker's moves came to: time, number, kind, effect."""
 
     def latch_at(self, door: str, at_us: int) -> str:
         """A latch's state at an instant."""
@@ -171,7 +192,10 @@ def collect(scenario: Scenario, trace: Trace) -> Facts:
         elif kind == "motor":
             motors.append(event)
         elif kind in ("tap", "untap"):
-            wishes[number(event, 2)].last_us = event[0]
+            if kind == "tap":
+                _tap(facts, event)
+            if number(event, 2) >= 0:
+                wishes[number(event, 2)].last_us = event[0]
     facts.movements = _movements(motors)
     _state_spans(facts)
     return facts
@@ -223,7 +247,28 @@ def _sign(facts: Facts, e: Event) -> None:
         octets(e, 7),
         number(e, 8),
         number(e, 9),
+        word(e, 10) if len(e) > 10 else "",
     )
+
+
+def _keyop(facts: Facts, e: Event) -> None:
+    facts.keyops.append(KeyOp(e[0], number(e, 2), word(e, 3), word(e, 4), number(e, 5)))
+
+
+def _doubt(facts: Facts, e: Event) -> None:
+    facts.doubts.append((e[0], word(e, 2), number(e, 3)))
+
+
+def _boot(facts: Facts, e: Event) -> None:
+    facts.boots.append(e[0])
+
+
+def _tap(facts: Facts, e: Event) -> None:
+    facts.taps.append((e[0], number(e, 2), word(e, 3)))
+
+
+def _attack(facts: Facts, e: Event) -> None:
+    facts.moves.append((e[0], number(e, 2), word(e, 3), word(e, 4)))
 
 
 def _hand(facts: Facts, e: Event) -> None:
@@ -291,7 +336,7 @@ _TAKERS = {
     "intent": _intent, "act": _act, "session": _session, "told": _told, "handle": _handle, "sign": _sign,
     "hand": _hand, "answer": _answer, "auth": _auth, "clock": _clock, "latch": _latch, "feedback": _feedback,
     "supply": _supply, "lost": _lost, "stall": _stall, "end": _end,
-    "fault": _fault, "healed": _healed,
+    "fault": _fault, "healed": _healed, "keyop": _keyop, "doubt": _doubt, "boot": _boot, "attack": _attack,
 }  # fmt: skip
 
 

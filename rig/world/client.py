@@ -6,17 +6,21 @@ Sans-I/O. Shares the encoders with the emulated ECU, which is why those are test
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rig.protocol import vcp
 from rig.world.digest import digest
+from rig.world.gates import Gate
 
 if TYPE_CHECKING:
     from rig.world.world import World
 
 UNSETTLED = frozenset(int(f) for f in vcp.UNSETTLED)
 """Answers that may belong to a copy of the command; the client goes on waiting and tries again."""
+WORDS = {vcp.UNLOCK: "unlock", vcp.LOCK: "lock", vcp.REMOTE_DRIVE: "drive"}
+"""What the trace calls the actions."""
 
 
 @dataclass(slots=True)
@@ -58,21 +62,39 @@ class Sent:
     counter: int
     expires_at: int
     signed_us: int
+    command: str = "unlock"
 
-    def log(self, world: World, index: int, key: str) -> None:
-        """Writes the signing into the trace."""
-        command = "unlock" if self.action == vcp.UNLOCK else "lock"
+    def log(self, world: World, index: int, key: str, flaw: str = "") -> None:
+        """Writes the signing into the trace; `flaw` says what is wrong with the command on purpose."""
         world.log(
-            "sign", self.digest, index, key, self.channel, command, self.epoch, self.counter, self.expires_at
-        )
+            "sign", self.digest, index, key, self.channel, self.command, self.epoch, self.counter, self.expires_at, flaw
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the vehicle answered: its fault (0: executed), and whether fresh session info came with it."""
+    """What the vehicle answered: its fault (0: executed), and whether fresh session info came with it.
+
+    `information` is what the vehicle says of an operation on its key list: 0 for done; None: it says nothing.
+    """
 
     fault: int
     resynchronised: bool
+    information: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Twist:
+    """What a client does to a command on purpose; what is None is as it should be."""
+
+    vin: str | None = None
+    domain: int = vcp.DOMAIN
+    addressed: int = vcp.DOMAIN
+    epoch: bytes | None = None
+    counter: int | None = None
+
+
+STRAIGHT = Twist()
 
 
 class Client:
@@ -86,6 +108,10 @@ class Client:
         self._counters: dict[bytes, int] = {}
         self._requests: list[Request] = []
         self._used: dict[bytes, set[int]] = {}
+        self.skips: Gate = Gate()
+        """Held with how many counters the client leaves out before each command."""
+        self.on_doubt: Callable[[int], None] | None = None
+        """Told when a handshake was made whose answer does not authenticate."""
 
     def handshake(self, now_us: int) -> Request:
         """A request for session info."""
@@ -99,7 +125,19 @@ class Client:
         """Takes authentic session info that answers one of the last handshakes."""
         if message.WhichOneof("payload") != "session_info":
             return False
-        return any(self._take(message, request.uuid, now_us) for request in self._requests)
+        if any(self._take(message, request.uuid, now_us) for request in self._requests):
+            return True
+        if self.on_doubt is not None:
+            for request in self._requests:
+                if request.uuid == message.request_uuid and not self._authentic(message, request.uuid):
+                    self.on_doubt(request.asked_us)
+        return False
+
+    def _authentic(self, message: vcp.RoutableMessage, challenge: bytes) -> bool:
+        try:
+            return vcp.read_session_info(self.identity, self._vin, challenge, message) is not None
+        except vcp.VcpError:
+            return False
 
     def _take(self, message: vcp.RoutableMessage, challenge: bytes, now_us: int) -> bool:
         known = self.session.vehicle_public if self.session is not None else None
@@ -117,30 +155,57 @@ class Client:
         self.session = Session(info.public, info.epoch, info.clock_s, now_us)
         return True
 
-    def command(self, action: int, channel: str, expires_at: int, now_us: int) -> Sent:
-        """Signs a command with the next counter."""
+    def command(
+        self,
+        action: int | None,
+        channel: str,
+        expires_at: int,
+        now_us: int,
+        *,
+        payload: bytes = b"",
+        word: str = "",
+        twist: Twist = STRAIGHT,
+    ) -> Sent:
+        """Signs a command with the next counter.
+
+        Args:
+            action: of the RKEActions; None: `payload` says what, and `word` is what the trace calls it.
+            channel: "bluetooth" or "cloud".
+            expires_at: in seconds of the vehicle's clock.
+            now_us: the time.
+            payload: a serialised UnsignedMessage.
+            word: see `action`.
+            twist: what is wrong with it on purpose.
+        """
         session = self.session
         assert session is not None, "no command without a session"
-        counter = self._counters.get(session.epoch, 0) + 1
-        self._counters[session.epoch] = counter
+        counter = twist.counter
+        if counter is None:
+            counter = self._counters.get(session.epoch, 0) + 1 + self.skips.value
+            self._counters[session.epoch] = counter
         routing, uuid, nonce = self._rng.randbytes(16), self._rng.randbytes(16), self._rng.randbytes(12)
         expires = max(0, expires_at)
+        epoch = session.epoch if twist.epoch is None else twist.epoch
         built = vcp.build_command(
             identity=self.identity,
             vehicle_public=session.vehicle_public,
-            vin=self._vin,
+            vin=self._vin if twist.vin is None else twist.vin,
             channel=channel,
             action=action,
-            epoch=session.epoch,
+            payload=payload,
+            epoch=epoch,
             counter=counter,
             expires_at=expires,
             routing=routing,
             uuid=uuid,
             nonce=nonce,
+            domain=twist.domain,
+            addressed=twist.addressed,
         )
         return Sent(
-            built.message, digest(built.message), routing, uuid, built.shared, built.request_hash, channel, action,
-            session.epoch, counter, expires, now_us,
+            built.message, digest(built.message), routing, uuid, built.shared, built.request_hash, channel,
+            -1 if action is None else action, epoch, counter, expires, now_us,
+            word if action is None else WORDS[action],
         )  # fmt: skip
 
     def read(self, message: vcp.RoutableMessage, sent: Sent, now_us: int) -> Answer | None:
@@ -172,6 +237,10 @@ class Client:
             message = vcp.parse_from_vcsec(payload)
         except vcp.VcpError:
             return None
-        if message.WhichOneof("sub_message") == "nominalError":
+        kind = message.WhichOneof("sub_message")
+        if kind == "nominalError":
             return Answer(int(vcp.Fault.INTERNAL), False)
+        status = message.commandStatus
+        if kind == "commandStatus" and status.WhichOneof("sub_message") == "whitelistOperationStatus":
+            return Answer(0, False, int(status.whitelistOperationStatus.whitelistOperationInformation))
         return None

@@ -7,8 +7,8 @@ is virtual or real.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from rig.faults import CATALOGUE
 from rig.kernel import Event, Kernel, Timeout
@@ -51,12 +51,28 @@ SETTLE_US = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Who is enrolled on the DUT: the driver's phone, a second phone, the driver's card; and the vehicle's name."""
+    """Who is enrolled on the DUT, and the vehicle's name.
+
+    Attributes:
+        vin: the vehicle's name.
+        phone: the driver's phone, an owner.
+        valet: a second phone, a driver.
+        card: the driver's card.
+        guest: the guest's phone, a driver.
+        guest_card: the guest's card, enrolled.
+        more: other keys by what they are: keeper (a second owner), service, fm, monitor, disabled (a driver's, enrolled
+            and disabled), and spare (not enrolled).
+        foreign_card: a genuine card of another car, not enrolled.
+    """
 
     vin: str
     phone: Identity
     valet: Identity
     card: CardKey
+    guest: Identity = field(default_factory=lambda: Identity.from_seed(b"unlock-rig guest phone"))
+    guest_card: CardKey = field(default_factory=lambda: CardKey.from_seed(b"unlock-rig guest card"))
+    more: Mapping[str, Identity] = field(default_factory=dict)
+    foreign_card: CardKey = field(default_factory=lambda: CardKey.from_seed(b"another car's card"))
 
 
 @dataclass(frozen=True, slots=True)

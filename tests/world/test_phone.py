@@ -130,7 +130,7 @@ def test_commands_expire_before_the_intent_does_and_none_is_begun_with_less_than
     signs = scene.stage.values("sign")
     assert len(signs) >= 2
     end = scene.started_us + WINDOW_US
-    for at, _, _, _, _, _, _, _, expires in signs:
+    for at, _, _, _, _, _, _, _, expires, _ in signs:
         assert isinstance(at, int) and isinstance(expires, int)
         received, seconds = [(c[0], c[3]) for c in clocks if isinstance(c[0], int) and c[0] <= at][-1]
         assert isinstance(received, int) and isinstance(seconds, int)

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from tesla_protocol.command import signatures_pb2, universal_message_pb2
 
 from rig.protocol.vcp.keys import Identity, shared_key
-from rig.protocol.vcp.numbers import ENCRYPT_RESPONSE, TO_VEHICLE, TYPE_GCM, TYPE_HMAC, RoutableMessage
+from rig.protocol.vcp.numbers import (
+    DOMAIN,
+    ENCRYPT_RESPONSE,
+    TO_VEHICLE,
+    TYPE_GCM,
+    TYPE_HMAC,
+    RoutableMessage,
+)
 from rig.protocol.vcp.payloads import action_payload
 from rig.protocol.vcp.signing import request_hash, sign_gcm, sign_hmac
 
@@ -57,6 +64,8 @@ def build_command(
     flags: int = ENCRYPT_RESPONSE,
     claimed_public: bytes | None = None,
     tag: bytes | None = None,
+    domain: int = DOMAIN,
+    addressed: int = DOMAIN,
 ) -> Command:
     """Builds and signs a command: AES-GCM over Bluetooth, HMAC over the cloud (vehicle.md section 2).
 
@@ -76,6 +85,8 @@ def build_command(
         flags: mask; our phone always asks for sealed answers.
         claimed_public: a forger names this key as signer.
         tag: a forger puts this in the tag's place.
+        domain: which the command is signed for; a client that errs takes another.
+        addressed: to which domain it is sent.
 
     Raises:
         VcpError: the vehicle's key is no point, or a number does not fit.
@@ -97,6 +108,7 @@ def build_command(
             flags=flags,
             plaintext=plaintext,
             nonce=nonce,
+            domain=domain,
         )
         tag = genuine if tag is None else tag
         signature.AES_GCM_Personalized_data.CopyFrom(
@@ -115,6 +127,7 @@ def build_command(
                 counter=counter,
                 flags=flags,
                 plaintext=plaintext,
+                domain=domain,
             )
         signature.HMAC_Personalized_data.CopyFrom(
             signatures_pb2.HMAC_Personalized_Signature_Data(
@@ -123,15 +136,18 @@ def build_command(
         )
     else:
         raise ValueError(f"vehicle command: there is no channel {channel!r}; use bluetooth or cloud")
+    to = TO_VEHICLE
+    if addressed != DOMAIN:
+        to = universal_message_pb2.Destination(domain=addressed)  # type: ignore[arg-type]
     message = RoutableMessage(
-        to_destination=TO_VEHICLE,
+        to_destination=to,
         from_destination=universal_message_pb2.Destination(routing_address=routing),
         protobuf_message_as_bytes=plaintext,
         signature_data=signature,
         uuid=uuid,
         flags=flags,
     )
-    return Command(message.SerializeToString(), request_hash(sig_type, tag), shared)
+    return Command(message.SerializeToString(), request_hash(sig_type, tag, domain), shared)
 
 
 def unsigned_command(action: int, routing: bytes, uuid: bytes) -> bytes:
