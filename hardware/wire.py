@@ -38,6 +38,8 @@ QUIET_PATIENCE_S = 1.0
 CAUSE_S = 0.5
 """How long a lost line waits for the news that the process behind it died, which is the cause."""
 POWER_OFF = b"V 0\n"
+CAPABILITIES = frozenset({"power.reset", "power.dip"})
+"""What every bench with real lines can make fail; links that can take the DUT off the bus add "can.bus_off"."""
 RAM_DISK = "/dev/shm"  # noqa: S108  # a folder of our own is made in it
 _ROOT = str(Path(__file__).resolve().parents[1])
 """So that the ECU's process finds the same packages, installed or not."""
@@ -227,7 +229,7 @@ class WireLane:
         self.stalls = []
         self._kernel = kernel
         kernel.edges += 4
-        capabilities = {"power.reset", "power.dip"}
+        capabilities = set(CAPABILITIES)
         if self._link.bus_off_refusal is None:
             capabilities.add("can.bus_off")
         return WireEdges(
