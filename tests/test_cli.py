@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from rig.cli import main
+from rig.faults import CATALOGUE, DOMAINS, STEPS, check_faults, modes
 from rig.scenario import Fault, Intent, Scenario
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +52,10 @@ def card_while_bus_off(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("command", ["", "certify", "replay", "ecu", "defects", "bench", "version"])
+COMMANDS = ("", "certify", "replay", "faults", "cutsets", "ecu", "defects", "bench", "version")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(*filter(None, [command, "--help"])) == 0
     said = capsys.readouterr().out
@@ -71,6 +75,9 @@ def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("replay", "no such file.json"),
         ("bench", "show", "nowhere"),
         ("ecu", "--defect", "nothing"),
+        ("faults", "server.5"),
+        ("faults", "--domain", "moon"),
+        ("cutsets", "--jobs", "0"),
     ],
 )
 def test_wrong_usage_is_3_and_says_what_to_do(
@@ -168,7 +175,7 @@ def test_ctrl_c_ends_it_with_what_it_has(tmp_path: Path) -> None:
 
 
 def test_lists_are_plain_when_piped() -> None:
-    for arguments in (("defects",), ("bench", "list"), ("version",)):
+    for arguments in (("defects",), ("faults",), ("faults", "--steps"), ("bench", "list"), ("version",)):
         run = rig(*arguments)
         assert run.returncode == 0
         assert run.stdout.isascii() or "…" not in run.stdout
@@ -176,6 +183,48 @@ def test_lists_are_plain_when_piped() -> None:
     assert rig("bench", "show", "emulated").stdout == (ROOT / "hardware/benches/emulated.toml").read_text(
         "utf-8"
     )
+
+
+def test_faults_lists_every_mode_and_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("faults") == 0
+    listed = capsys.readouterr().out
+    assert [line.partition(":")[0] for line in listed.splitlines()] == list(CATALOGUE)
+    for domain in DOMAINS:
+        assert exit_code("faults", "--domain", domain) == 0
+        assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == list(modes(domain))
+    assert exit_code("faults", "--steps") == 0
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == list(STEPS)
+
+
+def test_faults_tells_all_of_one_mode(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("faults", "server.429") == 0
+    said = capsys.readouterr().out
+    assert "retry_after_s = 3 s (1 to 60)" in said
+    assert "card      must work all the same" in said
+    example = next(line for line in said.splitlines() if line.strip().startswith('{"fault"'))
+    whole = f'{{"format": "unlock-rig/scenario/1", "timeline": [{example}]}}'
+    check_faults(Scenario.from_json(whole))
+    for name in CATALOGUE:
+        assert exit_code("faults", name) == 0
+        for line in capsys.readouterr().out.splitlines():
+            if line.strip().startswith('{"fault"'):
+                check_faults(Scenario.from_json(f'{{"format": "unlock-rig/scenario/1", "timeline": [{line}]}}'))
+
+
+def test_faults_as_json_has_fidelities_and_ranges(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("faults", "--json") == 0
+    raw = json.loads(capsys.readouterr().out)
+    entries = {m["name"]: m for m in raw["modes"]}
+    assert list(entries) == list(CATALOGUE)
+    assert entries["server.500"]["fidelities"] == ["model", "emulated", "wire"]
+    assert entries["can.bus_off"]["fidelities"] == ["model", "emulated"]
+    assert entries["can.log_flood"]["fidelities"] == ["model"]
+    assert entries["power.dip"]["paths"] == ["card", "bluetooth", "cloud"]
+    for entry in entries.values():
+        assert entry["kind"] in ("failure", "harmless", "degraded", "state", "condition")
+        for p in entry["parameters"]:
+            assert p["low"] <= p["default"] <= p["high"]
+    assert raw["steps"] == dict(STEPS)
 
 
 def test_a_test_that_cites_an_unknown_requirement_is_refused(tmp_path: Path) -> None:
