@@ -24,9 +24,9 @@ from pathlib import Path
 from hardware.benchfile import Scalar
 from hardware.bytestream import ByteStream, PortError, open_pty, open_url
 from hardware.canport import CanLink, CanPort, open_python_can
-from hardware.ecu.defects import DEFECTS, build_ecu
 from hardware.ecu.memory import FileMemory, MemoryPort, RamMemory
 from hardware.ecu.onkernel import EcuOnKernel
+from hardware.ecu.registry import BuildError, build_ecu, find_build
 from hardware.model import HEARD
 from hardware.provision import DEFAULT_VIN
 from hardware.serialport import SerialPort, TextPort
@@ -58,7 +58,7 @@ class EcuOptions:
         console: the same.
         io: the same.
         memory: file of the non-volatile memory, made if it is not there; None: forgotten with the process.
-        defect: name of a planted defect; None: the healthy ECU.
+        defect: name of a planted defect or correct variant (`registry.find_build`); None: the healthy ECU.
         seed: of all its randomness; None: the system's.
         vin: 17 characters.
         stall_ms: from this lateness on, a stall is reported on the console.
@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="non-volatile memory, made as delivered if it is not there",
     )
     parser.add_argument(
-        "--defect", choices=sorted(DEFECTS), metavar="NAME", help="plant a defect (`rig defects`)"
+        "--defect", type=_build_name, metavar="NAME", help="plant a defect (`rig defects`)"
     )
     parser.add_argument("--seed", type=int, help="of all randomness (default: the system's)")
     parser.add_argument("--vin", default=DEFAULT_VIN, help=f"default {DEFAULT_VIN}")
@@ -115,6 +115,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=20,
         help="report stalls of this process from so many ms on (default 20)",
     )
+
+
+def _build_name(text: str) -> str:
+    try:
+        find_build(text)
+    except BuildError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def options_of(arguments: argparse.Namespace) -> EcuOptions:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 
 from hardware.ecu import config as ids
-from hardware.ecu.defects import build_ecu
 from hardware.ecu.memory import MemoryPort, RamMemory
 from hardware.ecu.onkernel import EcuOnKernel
+from hardware.ecu.registry import build_ecu
 from hardware.provision import Provision
 from rig.kernel import Kernel
 from rig.sim.canbus import FrameListener, SimBus
@@ -44,7 +44,7 @@ class ModelEdges:
         self._io = io
         self._console = console
         self.dut = ecu
-        self._capabilities = CAPABILITIES if collapse else CAPABILITIES - {"idle.skip"}
+        self._capabilities = CAPABILITIES if collapse and ecu.ecu.idle_skip else CAPABILITIES - {"idle.skip"}
 
     @property
     def bus(self) -> SimBus:
@@ -92,7 +92,7 @@ def model_edges(
 
     Args:
         kernel: the clock and queue.
-        defect: name of a planted defect; None: the healthy ECU.
+        defect: name of a planted defect or correct variant (`registry.find_build`); None: the healthy ECU.
         seed: of all the ECU's randomness.
         identities: VIN, keys, cards.
         on_frame: told of every frame on the bus.
@@ -100,7 +100,7 @@ def model_edges(
         memory: the ECU's; None: fresh, as provisioned.
 
     Raises:
-        KeyError: there is no such defect; the text lists those there are.
+        BuildError: there is no such defect or variant.
     """
     bus = SimBus(kernel, on_frame=on_frame, collapse_flood=collapse)
     uart, io, console = SimUart(kernel), SimText(kernel), SimText(kernel)

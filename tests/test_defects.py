@@ -23,6 +23,11 @@ from rig.suite import test_cells, test_security
 from rig.world.world import Watch
 from tests.suitescenarios import scenarios_of
 
+CAUGHT = (
+    "online_check", "blocking_report", "bus_off_blocks_card", "flood_starves", "slow_boot", "lock_ignored",
+    "reset_opens", "open_on_plain_frame", "no_counter", "no_expiry", "double_actuation", "lying_status",
+)  # fmt: skip
+"""Those that the enumerated part of the suite is meant to catch; the search is for the others."""
 WIRE_WATCH = Watch(opened_us=5_000_000, relock_us=0)
 
 
@@ -53,7 +58,7 @@ def test_the_enumerated_suite_is_not_small() -> None:
     assert len(suite_scenarios()) > 200
 
 
-@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("defect", CAUGHT)
 def test_defect_is_caught_by_a_short_scenario(defect: str) -> None:
     found = caught(defect)
     assert found is not None, f"nothing of the suite fails {DEFECTS[defect].requirements} with {defect}"
@@ -98,10 +103,10 @@ def test_shrunk_scenarios_replay_at_wire() -> None:
 
     async def everything() -> None:
         async with asyncio.TaskGroup() as group:
-            for number, defect in enumerate(DEFECTS):
+            for number, defect in enumerate(CAUGHT):
                 group.create_task(replay(defect, number))
 
-    for defect in DEFECTS:
+    for defect in CAUGHT:
         found = caught(defect)
         assert found is not None
         # Judged once at model first: baselines measured later, in the loop, would stall the lanes.
@@ -114,7 +119,7 @@ def test_shrunk_scenarios_replay_at_wire() -> None:
         loop.close()
     unsupported = {d for d, o in outcomes.items() if o.startswith("unsupported")}
     assert {d: o for d, o in outcomes.items() if d not in unsupported} == {
-        d: "fail" for d in DEFECTS if d not in unsupported
+        d: "fail" for d in CAUGHT if d not in unsupported
     }
     assert unsupported <= {"flood_starves"}, "only a flood cannot be made on slcan"
 

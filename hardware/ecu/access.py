@@ -55,9 +55,11 @@ class Access:
 
     Attributes:
         DOMAINS: messages to other domains are refused.
+        ANSWER_STEP: between the numbers of two sealed answers; they need only rise.
     """
 
     DOMAINS = frozenset({vcp.DOMAIN})
+    ANSWER_STEP = 1
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -271,7 +273,7 @@ class Access:
             except EntropyFailure:
                 core.log(f"{asked.link} unanswered: no randomness")
                 return
-            self._answers += 1
+            self._answers += self.ANSWER_STEP
             seal = vcp.Seal(asked.shared, core.config.vin, command.request_hash, self._answers, nonce)
         self._send(
             asked.link,

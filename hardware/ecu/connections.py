@@ -39,13 +39,17 @@ class Connections:
 
     def opened(self, handle: int) -> Connection:
         """The module says so, or a message came on an unknown handle."""
-        self.closed(handle)
+        self.forget(handle)
         connection = self._open[handle] = Connection(handle, self.core.cpu.now)
         self._arm()
         return connection
 
     def closed(self, handle: int) -> None:
-        """The module says so, or the connection is replaced."""
+        """The module says so."""
+        self.forget(handle)
+
+    def forget(self, handle: int) -> None:
+        """The connection on a handle is gone: closed, replaced, or never proven."""
         if self._open.pop(handle, None) is not None:
             self.core.drive.connection_closed(handle)
             self._arm()
@@ -76,5 +80,5 @@ class Connections:
         for connection in list(self._open.values()):
             if not connection.proven and connection.opened_us + UNPROVEN_US <= now:
                 self.core.log(f"bluetooth {connection.handle} forgotten")
-                self.closed(connection.handle)
+                self.forget(connection.handle)
         self._arm()

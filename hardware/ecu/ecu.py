@@ -30,6 +30,7 @@ def _shared() -> Shared:
 IDLE_PERIOD_US = 100_000
 """What is skipped is whole periods of the frames that both sides send; the reader poll keeps its own grid."""
 
+
 class Ecu:
     """The device under test, emulated.
 

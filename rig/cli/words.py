@@ -56,7 +56,8 @@ def add_defect(command: argparse.ArgumentParser) -> None:
         "--defect",
         metavar="NAME",
         default=None,
-        help="plant a defect in the emulated ECU; `rig defects` lists them",
+        help="plant a defect in the emulated ECU, or run a correct variant of it: a name that `rig defects` lists,"
+        " or path/to/file.py:NAME of your own",
     )
 
 

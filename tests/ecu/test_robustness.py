@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hardware.ecu.defects import build_ecu
 from hardware.ecu.memory import RamMemory
+from hardware.ecu.registry import build_ecu
 from rig.protocol import vcp
 from rig.protocol.keycard import Refusal
 
