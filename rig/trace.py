@@ -14,7 +14,7 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `act` | index, path | first act of an intent on a path (for the card: the tap) |
 | `session` | index, "warm" or "cold" | what the phone believed when its Bluetooth attempt of that intent began |
 | `told` | index, what, detail | what the driver was told: opened, locked, refused, unknown |
-| `sign` | digest, index, key, channel, command, epoch, counter, expires_at, flaw | a client signed; flaw: wrong on purpose |
+| `sign` | digest, index, key, channel, command, epoch, counter, expires_at, flaw | signed; flaw: wrong on purpose |
 | `keyop` | index, subject, what, fault | answer to an operation on the key list: revoke … enrol, 0 for done |
 | `doubt` | key, asked_us | session info that answers that client's handshake does not authenticate |
 | `clock` | key, epoch, clock_s, asked_us | a client got authentic session info, asked for at asked_us |

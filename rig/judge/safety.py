@@ -47,7 +47,7 @@ class Safety:
         if relock is not None and (relock.start_us > next_open_us or self._asked_to_lock(relock.start_us)):
             return None
         sure, possible = self._bases(opened.start_us, until)
-        if any(opened.start_us < s.at_us <= until and s.command == "lock" for s in f.signed.values()):
+        if any(opened.start_us < s.at_us <= until and s.command == "lock" and not s.flaw for s in f.signed.values()):
             # Whether a lock command was done, and undone by the next unlock, the trace does not tell for sure.
             return None
         earliest = max(sure) + RELOCK_US - TOLERANCE_US
@@ -84,7 +84,7 @@ class Safety:
     def _asked_to_lock(self, at_us: int) -> bool:
         f = self._f
         return any(
-            s.command == "lock" and at_us - ASKED_US <= s.at_us <= at_us for s in f.signed.values()
+            s.command == "lock" and not s.flaw and at_us - ASKED_US <= s.at_us <= at_us for s in f.signed.values()
         ) or any(at_us - ASKED_US <= t <= at_us for t in f.auths)
 
     def _bases(self, start_us: int, until_us: int) -> tuple[list[int], list[int]]:

@@ -133,6 +133,19 @@ class Client:
                     self.on_doubt(request.asked_us)
         return False
 
+    @property
+    def counter(self) -> int:
+        """The last counter used in the session's epoch; 0 without a session."""
+        return self._counters.get(self.session.epoch, 0) if self.session is not None else 0
+
+    def borrow(self, session: Session) -> None:
+        """Takes over what another client was told, as one does to whom the vehicle gives no session any more.
+
+        Goes on with counters above all it ever used, so that a vehicle refuses it for its rights and nothing else.
+        """
+        self.session = session
+        self._counters[session.epoch] = max(self._counters.values(), default=0)
+
     def _authentic(self, message: vcp.RoutableMessage, challenge: bytes) -> bool:
         try:
             return vcp.read_session_info(self.identity, self._vin, challenge, message) is not None

@@ -67,7 +67,7 @@ class Phone:
         self._world = world
         self._kernel: Kernel = world.kernel
         self.identity = identity
-        self.client = Client(identity, world.vin, world.rng("phone"))
+        self.client: Client = Client(identity, world.vin, world.rng("phone"))
         self.signed_out: Gate = Gate()
         self._access, self._refresh = world.server.sign_in()
         self._cached = False

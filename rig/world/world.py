@@ -83,11 +83,13 @@ class Watch:
         opened_us: a door counts as opened if it stays so for this long (25 s; at `wire` 5 s).
         relock_us: how long unlocked doors are watched for the relock; 0 to not wait for it.
         closing: at the end everything is healed, and every path is asked once more (AVL-6).
+        note_steps: log every protocol step that is reached.
     """
 
     opened_us: int = 25_000_000
     relock_us: int = RELOCK_WATCH_US
     closing: bool = False
+    note_steps: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -142,12 +144,10 @@ class World:
         self.air: Air = Air(self)
         self.gateway: Gateway = Gateway(self)
         self.phone: Phone = Phone(self, keys.phone)
-        self.valet: Valet = Valet(self, keys.valet)
+        self.valet: Valet = Valet(self, keys)
         self.driver: Driver = Driver(self)
         self._armed: dict[str, list[_Armed]] = {}
         self._lasting: list[tuple[int, Fault, Callable[[], None]]] = []
-        self.note_steps = False
-        """Log every protocol step that is reached; for those who look for instants worth attacking."""
         self._busy = 0
         self._idle: Event[bool] | None = None
         self._settling: list[tuple[str, Event[bool]]] = []
@@ -185,7 +185,7 @@ class World:
 
     def step(self, name: str) -> None:
         """An actor is about to make a protocol step: faults placed there begin before it has any effect."""
-        if self.note_steps:
+        if self.watch.note_steps:
             self.log("step", name)
         waiting = self._armed.get(name)
         if not waiting:

@@ -164,7 +164,7 @@ def test_properly_signed_by_a_key_nobody_enrolled(channel: str) -> None:
     stage, messages, vehicle = forged(f"forge_key_{channel}", warm=True)
     signed = vcp.signed(messages[0])
     assert signed is not None
-    keys = stage.world.phone.identity.public, stage.world.valet._client.identity.public
+    keys = stage.world.phone.identity.public, stage.world.valet.client("valet").identity.public
     assert signed.public not in keys
     plain = vcp.open_command(vehicle.shared(signed.public), stage.world.vin, signed.epoch, signed)
     assert vcp.parse_payload(plain) == vcp.UNLOCK
