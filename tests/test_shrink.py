@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rig.faults import check_faults
+from rig.judge.judge import Judgement
+from rig.judge.verdicts import Outcome, Verdict
+from rig.ports import Unsupported
 from rig.scenario import Attack, Carry, Entry, Fault, Intent, Scenario, start_of
-from rig.shrink import MOST_RUNS, shrink
+from rig.shrink import MOST_RUNS, same_failure, shrink
 from rig.world.attacker import check_attacks
 from tests.randomscenarios import scenario
 
@@ -53,7 +58,7 @@ def test_one_entry_of_many() -> None:
         assert (small.seed, small.phase_us, small.carry) == (0, 0, Carry())
 
 
-def test_times_become_round_and_not_later() -> None:
+def test_times_become_round() -> None:
     """The failure needs the fault to begin no earlier than 2.1 s before the wish."""
 
     def fails(s: Scenario) -> bool:
@@ -65,6 +70,75 @@ def test_times_become_round_and_not_later() -> None:
     assert small.faults[0].start_us == 0
     assert small.intents[0].at_us == S
     assert fails(small)
+
+
+def test_whole_seconds_are_preferred_to_earlier_times() -> None:
+    """The failure needs a wish later than 2.1 s after the fault; 3 s reads better than 2.2 s."""
+
+    def fails(s: Scenario) -> bool:
+        return bool(s.faults and s.intents) and 2_100_000 < s.intents[0].at_us - s.faults[0].start_us < 4_900_000
+
+    small = shrink(Scenario(timeline=(Fault("server.500", 7_777_777), Intent("unlock", 10_423_456))), fails)
+    assert [start_of(e) for e in small.timeline] == [0, 3 * S]
+
+
+def test_what_follows_keeps_its_distance() -> None:
+    """The last two entries fail only 1,234 µs apart, wherever they are: the first of them can still be round."""
+
+    def fails(s: Scenario) -> bool:
+        return len(s.timeline) == 3 and start_of(s.timeline[2]) - start_of(s.timeline[1]) == 1_234
+
+    start = Scenario(
+        timeline=(Fault("server.500", 1_000), Intent("unlock", 7_777_777), Attack("replay_cloud", 7_779_011))
+    )
+    small = shrink(start, fails)
+    assert [start_of(e) for e in small.timeline] == [0, 0, 1_234]
+
+
+def test_steps_numbers_people_and_parameters_go_if_they_do_not_matter() -> None:
+    fault = Fault("server.429", 0, 9 * S, (("retry_after_s", 17),), "cloud.request", 7)
+    start = Scenario(
+        carry=Carry("warm", card=False),
+        doors="unlocked",
+        timeline=(fault, Intent("lock", S, "cloud", "guest"), Attack("replay_cloud", 2 * S, (("count", 250),))),
+    )
+    small = shrink(start, lambda s: has(s, "server.429", "lock", "replay_cloud"))
+    assert small == Scenario(timeline=(Fault("server.429", 0), Intent("lock", 0, "cloud"), Attack("replay_cloud", 0)))
+
+
+def test_a_step_that_matters_stays_with_the_lowest_number_that_does() -> None:
+    fault = Fault("server.500", 0, step="cloud.request", nth=7)
+
+    def fails(s: Scenario) -> bool:
+        return any(f.step == "cloud.request" and f.nth >= 3 for f in s.faults)
+
+    assert shrink(Scenario(timeline=(fault,)), fails).timeline == (replace(fault, nth=3),)
+
+
+def test_parameters_that_matter_become_round() -> None:
+    fault = Fault("power.dip", 0, 5 * S, (("mv", 7_654),))
+    small = shrink(Scenario(timeline=(fault,)), lambda s: any(f.param("mv", 8000) < 7_700 for f in s.faults))
+    assert small.faults[0].params == (("mv", 7_000),)
+
+
+def test_the_same_failure_is_one_that_the_good_dut_does_not_have() -> None:
+    """Without the reference a scenario would shrink into one that fails for another reason."""
+
+    def failing(*requirements: str) -> Judgement:
+        return Judgement({r: Verdict(r, Outcome.FAIL) for r in requirements})
+
+    def bad(s: Scenario) -> Judgement:
+        if not s.timeline:
+            raise Unsupported("nothing to play")
+        return failing("AVL-1") if has(s, "unlock") else failing("AVL-4")
+
+    def good(s: Scenario) -> Judgement:
+        return failing() if has(s, "server.429") else failing("AVL-1")
+
+    assert shrink(LARGE, same_failure(bad, "AVL-1")).timeline == (Intent("unlock", 0, "card"),)
+    with_reference = shrink(LARGE, same_failure(bad, "AVL-1", good))
+    assert with_reference.timeline == (Fault("server.429", 0), Intent("unlock", 0, "card"))
+    assert not same_failure(bad, "AVL-1")(Scenario())
 
 
 def test_a_supply_fault_keeps_its_end() -> None:
@@ -110,6 +184,17 @@ def test_nothing_is_asked_more_often_than_allowed() -> None:
 
         shrink(LARGE, fails, most)
         assert asked <= most
+
+
+def test_nothing_is_asked_twice() -> None:
+    asked: list[Scenario] = []
+
+    def fails(s: Scenario) -> bool:
+        asked.append(s)
+        return has(s, "network.partition", "lock") and len(s.timeline) >= 3
+
+    shrink(LARGE, fails)
+    assert len(asked) == len(set(asked))
 
 
 def test_it_ends_and_always_at_the_same() -> None:
