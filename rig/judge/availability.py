@@ -89,7 +89,8 @@ class Availability:
     def _locked_on_request(self, at_us: int) -> bool:
         """Whether somebody entitled asked to lock shortly before."""
         return any(
-            s.command == "lock" and not s.flaw and s.at_us <= at_us <= s.at_us + PHONE_US for s in self._f.signed.values()
+            s.command == "lock" and not s.flaw and s.at_us <= at_us <= s.at_us + PHONE_US
+            for s in self._f.signed.values()
         ) or any(
             w.intent.want == "lock"
             and any(p == "card" and at_us - 1_500_000 <= t <= at_us for p, t in w.acts)
