@@ -63,13 +63,19 @@ class Availability:
         """All verdicts, several per requirement where there were several attempts."""
         out: list[Verdict] = []
         for wish in self._f.wishes:
-            if wish.intent.want not in ("unlock", "lock"):
+            if wish.intent.want not in ("unlock", "lock") or self._may_be_barred(wish):
                 continue
             if wish.intent.want == "unlock" and wish.intent.via == "ladder":
                 self._ladder(wish, out)
             for attempt in self._attempts(wish):
                 self._attempt(attempt, out)
         return out
+
+    def _may_be_barred(self, wish: Wish) -> bool:
+        """Whether an owner may have taken this person's key off the list, or given it back, meanwhile."""
+        return wish.intent.who == "guest" and any(
+            w.intent.want not in ("unlock", "lock", "drive") for w in self._f.wishes
+        )
 
     # -- when the wish came true -------------------------------------------------------------------
 

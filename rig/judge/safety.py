@@ -12,6 +12,8 @@ READY_US = 1_000_000
 ASKED_US = 3_000_000
 """A lock movement this soon after a lock command or a tap was asked for."""
 TOLD_BY_US = 10_000_000
+KEYOPS = ("revoke", "disable", "demote", "enrol")
+"""Wishes on the key list, which move nothing."""
 LATE_TOLD_US = 50_000
 """What the phone needs to show a result after its deadline."""
 
@@ -103,7 +105,7 @@ class Safety:
                 continue
             possible += [hand.at_us, hand.at_us + 500_000]
             # A command with a bad lifetime must be refused; a DUT that takes it may well count from it.
-            if signed.key == "phone" and accepted.get(hand.digest, 0) >= hand.at_us > start_us:
+            if not signed.flaw and accepted.get(hand.digest, 0) >= hand.at_us > start_us:
                 sure.append(hand.at_us)
         possible += [t for t in f.auths if start_us <= t <= until_us]
         for at, mv in f.supplies:
@@ -128,6 +130,8 @@ class Truth:
     def _judge(self, index: int) -> Verdict | None:
         f = self._f
         wish = f.wishes[index]
+        if wish.intent.want in KEYOPS:
+            return None
         if wish.told is None:
             if wish.intent.via == "card" or not f.ended:
                 return None
@@ -135,7 +139,7 @@ class Truth:
                 "AVL-10", Outcome.FAIL, f"intent {index}: the driver was never told", None, None, wish.at_us
             )
         at, what, detail = wish.told
-        sent = [s for s in f.signed.values() if s.index == index and s.key == "phone"]
+        sent = [s for s in f.signed.values() if s.index == index and s.key == wish.phone]
         said = f"intent {index}: told {what!r} {detail}".rstrip()
         if at - wish.at_us > TOLD_BY_US + LATE_TOLD_US + self._u:
             return Verdict(

@@ -1,6 +1,6 @@
-"""The driver: wishes, and the ladder of ways in: phone, then the door handle, then the card.
+"""The driver and the guest: wishes, and the ladder of ways in: phone, then the door handle, then the card.
 
-Sees only what a driver sees: what the phone says, and whether the door opens.
+Each sees only what a person sees: what the phone says, and whether the door opens.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ BETWEEN_TAPS_US = 1_000_000
 """How long until it comes back; the reader wants 500 ms without a card."""
 CARD_WINDOW_US = 6_000_000
 """How long a driver with nothing but a card tries."""
+BY_CARD = ("unlock", "lock")
+"""Wishes that a card can fulfil, and a pull at the handle tells."""
 GLANCE_US = 50_000
 """How often the driver looks whether the lock has moved while the card rests."""
 
 
 class Driver:
-    """Carries out the scenario's intents."""
+    """Carries out the scenario's intents, the driver's with the driver's phone and card, the guest's with theirs."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -41,24 +43,25 @@ class Driver:
         started = world.kernel.now
         world.log("intent", index, intent.want, intent.via)
         if intent.via == "card":
-            await self._tap_until(index, intent.want, started + CARD_WINDOW_US)
+            await self._tap_until(index, intent, started + CARD_WINDOW_US)
             return
-        await world.phone.pursue(index, intent, started, started + PHONE_WINDOW_US)
-        if intent.via != "ladder" or not world.scenario.carry.card:
+        phone = world.phone if intent.who == "driver" else world.guest
+        await phone.pursue(index, intent, started, started + PHONE_WINDOW_US)
+        if intent.via != "ladder" or intent.want not in BY_CARD or not world.scenario.carry.card:
             return
         await world.kernel.sleep((started + HANDLE_US - world.kernel.now) / 1e6)
-        await self._tap_until(index, intent.want, started + LADDER_US, pull_first=True)
+        await self._tap_until(index, intent, started + LADDER_US, pull_first=True)
 
-    async def _tap_until(self, index: int, want: str, until_us: int, pull_first: bool = False) -> None:
+    async def _tap_until(self, index: int, intent: Intent, until_us: int, pull_first: bool = False) -> None:
         """Pulls the handle and taps, again and again, until the door is as wanted or time is up."""
         world = self._world
         kernel = world.kernel
         pull = pull_first
         while kernel.now + TAP_US <= until_us:
-            if pull and self._pull(index, want):
+            if pull and self._pull(index, intent.want):
                 return
             pull = True
-            await self._tap(index, want)
+            await self._tap(index, intent)
             await kernel.sleep(BETWEEN_TAPS_US / 1e6)
 
     def _pull(self, index: int, want: str) -> bool:
@@ -67,23 +70,23 @@ class Driver:
         self._world.log("handle", index, int(is_open))
         return is_open == (want == "unlock")
 
-    async def _tap(self, index: int, want: str) -> None:
+    async def _tap(self, index: int, intent: Intent) -> None:
         """Holds the card to the reader; takes it away as soon as the door is as wanted."""
         world = self._world
         kernel = world.kernel
-        card = world.card
+        card = world.card if intent.who == "driver" else world.guest_card
         while self._with_card:
             await kernel.sleep(GLANCE_US / 1e6)
         self._with_card += 1
         try:
             world.reader.place(card)
-            world.log("tap", index, "driver")
+            world.log("tap", index, intent.who)
             world.log("act", index, "card")
             until = kernel.now + TAP_US
-            settled = await world.plant_settles("U" if want == "unlock" else "L", until)
+            settled = await world.plant_settles("U" if intent.want == "unlock" else "L", until)
             if settled:
                 await kernel.sleep(GLANCE_US / 1e6)
         finally:
             world.reader.remove(card)
-            world.log("untap", index, "driver")
+            world.log("untap", index, intent.who)
             self._with_card -= 1

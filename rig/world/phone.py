@@ -18,6 +18,7 @@ from rig.world.bluetooth import Connection, LinkError, Step
 from rig.world.client import UNSETTLED, Answer, Client, Sent, Session
 from rig.world.gates import Gate
 from rig.world.internet import NoNetwork, Response
+from rig.world.keylist import KEYOPS, KeyChange
 
 if TYPE_CHECKING:
     from rig.world.world import World
@@ -34,6 +35,9 @@ REQUEST_US = 6_000_000
 BACK_OFF_FIRST_S = 0.5
 BACK_OFF_LONGEST_S = 5.0
 RESYNC_S = 0.1
+ACTIONS = {"unlock": vcp.UNLOCK, "lock": vcp.LOCK, "drive": vcp.REMOTE_DRIVE}
+DONE_WORDS = {"unlock": "opened", "lock": "locked", "drive": "may drive"}
+"""What the app tells when the vehicle has answered that it is done."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class Attempt:
     index: int
     want: str
     deadline_us: int
+    change: KeyChange | None = None
+    """The owner's wish on the guest's key; None: an action."""
     sent: list[Sent] = field(default_factory=list)
     outcome: str = ""
     detail: str = ""
@@ -61,13 +67,21 @@ class Attempt:
 
 
 class Phone:
-    """The app, its key and its account."""
+    """The app, its key and its account.
 
-    def __init__(self, world: World, identity: vcp.Identity) -> None:
+    Args:
+        world: where it is used.
+        identity: its key.
+        name: "phone" is the driver's; faults of the driver's radio do not touch another's.
+    """
+
+    def __init__(self, world: World, identity: vcp.Identity, name: str = "phone") -> None:
         self._world = world
         self._kernel: Kernel = world.kernel
         self.identity = identity
-        self.client: Client = Client(identity, world.vin, world.rng("phone"))
+        self.name = name
+        self.client: Client = Client(identity, world.vin, world.rng(name))
+        self.client.on_doubt = lambda asked_us: world.log("doubt", name, asked_us)
         self.signed_out: Gate = Gate()
         self._access, self._refresh = world.server.sign_in()
         self._cached = False
@@ -81,7 +95,7 @@ class Phone:
         """Makes a session over Bluetooth, as an app does that was used lately."""
         try:
             with self._kernel.timeout((until_us - self._kernel.now) / 1e6):
-                link = await self._world.air.connect(cached=False)
+                link = await self._world.air.connect(cached=False, always=self.name != "phone")
                 try:
                     self._cached = True
                     await self._handshake(link)
@@ -92,7 +106,8 @@ class Phone:
 
     async def pursue(self, index: int, intent: Intent, started_us: int, deadline_us: int) -> None:
         """Tries what the intent allows until it is settled or the time is over, then tells the driver."""
-        attempt = Attempt(index, intent.want, deadline_us)
+        change = KeyChange(intent.want, self._world.guest.identity.public) if intent.want in KEYOPS else None
+        attempt = Attempt(index, intent.want, deadline_us, change)
         world = self._world
         if intent.via in ("ladder", "bluetooth"):
             world.log("session", index, "warm" if self.session else "cold")
@@ -120,7 +135,7 @@ class Phone:
                     if air.radio_off and give_up_if_off:
                         return
                     try:
-                        link = await air.connect(self._cached)
+                        link = await air.connect(self._cached, always=self.name != "phone")
                     except LinkError:
                         await kernel.sleep(BACK_OFF_FIRST_S)
                         continue
@@ -261,10 +276,12 @@ class Phone:
         session = self.client.session
         assert session is not None, "no command without a session"
         expires = int(session.clock_at(now) + (attempt.deadline_us - now) / 1e6) - 1
-        action = vcp.UNLOCK if attempt.want == "unlock" else vcp.LOCK
-        sent = self.client.command(action, channel, expires, now)
+        if attempt.change is not None:
+            sent = self.client.command(None, channel, expires, now, payload=attempt.change.payload, word=attempt.want)
+        else:
+            sent = self.client.command(ACTIONS[attempt.want], channel, expires, now)
         attempt.sent.append(sent)
-        sent.log(self._world, attempt.index, "phone")
+        sent.log(self._world, attempt.index, self.name)
         return sent
 
     def _read(self, message: vcp.RoutableMessage, attempt: Attempt) -> tuple[Answer | None, Sent | None]:
@@ -274,8 +291,10 @@ class Phone:
         return self.client.read(message, sent, self._kernel.now), sent
 
     def _settle(self, attempt: Attempt, answer: Answer, sent: Sent) -> None:
-        if answer.fault == 0:
-            attempt.outcome = "opened" if attempt.want == "unlock" else "locked"
+        if attempt.change is not None and answer.fault == 0:
+            self._settle_change(attempt, attempt.change, answer)
+        elif answer.fault == 0:
+            attempt.outcome = DONE_WORDS[attempt.want]
         elif answer.fault not in UNSETTLED:
             unanswered = len(attempt.sent) > 1
             attempt.outcome = "unknown" if unanswered else "refused"
@@ -283,10 +302,19 @@ class Phone:
         if answer.resynchronised:
             self._log_clock(sent.signed_us)
 
+    def _settle_change(self, attempt: Attempt, change: KeyChange, answer: Answer) -> None:
+        """What the vehicle says of the key list; it may be that another operation is to be tried."""
+        done = change.answered(answer.information) if answer.information is not None else None
+        if done is None:
+            return
+        self._world.log("keyop", attempt.index, "guest", change.what, done)
+        attempt.outcome = "refused" if done else "done"
+        attempt.detail = f"key list {done}" if done else ""
+
     def _log_answer(self, channel: str, sent: Sent, answer: Answer) -> None:
         self._world.log("answer", channel, sent.digest, answer.fault)
 
     def _log_clock(self, asked_us: int) -> None:
         session = self.client.session
         if session is not None:
-            self._world.log("clock", "phone", session.epoch, session.clock_s, asked_us)
+            self._world.log("clock", self.name, session.epoch, session.clock_s, asked_us)

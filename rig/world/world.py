@@ -137,6 +137,8 @@ class World:
         )
         self.reader = Pn532Reader(kernel, edges.reader, self.rng("reader"))
         self.card = Card(keys.card, on_auth=lambda *_: self.log("auth", "driver"))
+        self.guest_card = Card(keys.guest_card, on_auth=lambda *_: self.log("auth", "guest"))
+        self.foreign_card = Card(keys.foreign_card)
         self.attacker: Attacker = Attacker(self)
         self.internet: Internet = Internet(self)
         self.server: Server = Server(self)
@@ -144,6 +146,7 @@ class World:
         self.air: Air = Air(self)
         self.gateway: Gateway = Gateway(self)
         self.phone: Phone = Phone(self, keys.phone)
+        self.guest: Phone = Phone(self, keys.guest, "guest")
         self.valet: Valet = Valet(self, keys)
         self.driver: Driver = Driver(self)
         self._armed: dict[str, list[_Armed]] = {}
