@@ -124,6 +124,11 @@ def healthy(path: str, want: str, warm: bool, phase: int) -> Scenario:
     )
 
 
+def anchor_run(model: Model, scenario: Scenario) -> Trace:
+    """The fault-free run of a scenario's intents, with every protocol step noted in its trace."""
+    return model.run(scenario, Watch(relock_us=0, opened_us=0, note_steps=True))
+
+
 def latency_of(scenario: Scenario, trace: Trace) -> int:
     """From the first act of the first intent until the doors were as wanted; a far time if never."""
     facts = collect(scenario, trace)

@@ -10,7 +10,8 @@ from rig.scenario import Fault
 if TYPE_CHECKING:
     from rig.world.world import World
 
-DIP = Param("mv", "mV", 8000, 0, 9200)
+DIP = Param("mv", "mV", 8000, 0, 8800)
+"""Between 8.8 and 9.5 V a DUT may act or refuse (vehicle.md section 5): nothing could be judged there."""
 
 
 def _reset(world: World, fault: Fault) -> Release:
