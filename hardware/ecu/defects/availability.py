@@ -112,7 +112,7 @@ class FloodStarves(Cpu):
 class SlowAfterFlood(Cpu):
     """Stores the log frames that it saw, and is slow on the serial line for 30 s meanwhile."""
 
-    SLOW_US = (40, 60_000, 40)
+    SLOW_US = (40, 90_000, 40)
     LASTS_US = 30 * SECOND_US
     _until = 0
 
@@ -275,7 +275,7 @@ ALL = (
     ),
     Build(
         "slow_after_flood",
-        "needs 60 ms for each answer of the reader until 30 s after log frames",
+        "needs 90 ms for each answer of the reader until 30 s after log frames",
         ("AVL-4", "AVL-5", "AVL-6"),
         lambda p: replace(p, cpu=SlowAfterFlood),
     ),
