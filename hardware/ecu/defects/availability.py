@@ -270,7 +270,7 @@ ALL = (
     Build(
         "flood_starves",
         "takes 300 µs for a CAN frame and empties CAN before it looks at anything else",
-        ("AVL-5",),
+        ("AVL-5", "AVL-4"),
         lambda p: replace(p, cpu=FloodStarves),
     ),
     Build(
