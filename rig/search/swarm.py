@@ -116,7 +116,7 @@ class Swarm:
         Ctrl-C (KeyboardInterrupt) passes through after the workers have stopped; what was found stays in `findings`.
         """
         began = time.monotonic()
-        batches = _batches(self.strategy, self.seed, scenarios)
+        work = batches(self.strategy, self.seed, scenarios)
 
         def over() -> bool:
             self.seconds = time.monotonic() - began
@@ -126,23 +126,23 @@ class Swarm:
         if self.jobs == 1:
             worker = Worker(self.make_model(), self.make_reference())
             with _collector_frozen():
-                for batch in batches:
+                for batch in work:
                     self._take(worker.run(batch))
                     gc.collect(0)
                     if over():
                         return self.findings
             self.exhausted = True
             return self.findings
-        self._in_processes(batches, over)
+        self._in_processes(work, over)
         return self.findings
 
-    def _in_processes(self, batches: Iterator[Batch], over: Callable[[], bool]) -> None:
+    def _in_processes(self, work: Iterator[Batch], over: Callable[[], bool]) -> None:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(self.jobs, context, _start, (self.make_model, self.make_reference))
         waiting: list[Future[Findings]] = []
         pending: set[Future[Findings]] = set()
         try:
-            for batch in islice(batches, self.jobs * AHEAD):
+            for batch in islice(work, self.jobs * AHEAD):
                 waiting.append(pool.submit(_work, batch))
             pending = set(waiting)
             while waiting:
@@ -152,7 +152,7 @@ class Swarm:
                     done = waiting.pop(0)
                     pending.discard(done)
                     self._take(done.result())
-                    more = next(batches, None)
+                    more = next(work, None)
                     if more is not None:
                         future = pool.submit(_work, more)
                         waiting.append(future)
@@ -170,7 +170,8 @@ class Swarm:
         self.findings.add(part)
 
 
-def _batches(strategy: str, seed: int, scenarios: int | None) -> Iterator[Batch]:
+def batches(strategy: str, seed: int, scenarios: int | None, small: bool = False) -> Iterator[Batch]:
+    """The work of a strategy, batch by batch; `small`: of one script each, for those who stop at the first failure."""
     rows = STRATEGIES[strategy].combinations(f"{seed}/{strategy}")
     if scenarios is not None:
         rows = islice(rows, scenarios)
@@ -181,7 +182,8 @@ def _batches(strategy: str, seed: int, scenarios: int | None) -> Iterator[Batch]
             return
         yield Batch(strategy, seed, first, part)
         first += len(part)
-        width = min(width * 2, BATCH)
+        if not small:
+            width = min(width * 2, BATCH)
 
 
 class _collector_frozen:  # noqa: N801 (a context manager reads like a function)
