@@ -18,7 +18,7 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `keyop` | index, subject, what, fault | answer to an operation on the key list: revoke … enrol, 0 for done |
 | `doubt` | key, asked_us | session info that answers that client's handshake does not authenticate |
 | `clock` | key, epoch, clock_s, asked_us | a client got authentic session info, asked for at asked_us |
-| `hand` | channel, digest, origin | a carrier began to send it to the DUT; origin genuine, replay, late, forge |
+| `hand` | channel, digest, origin | a carrier began to send it; origin genuine, replay, late, forge, malformed |
 | `answer` | channel, digest, fault | an answer to that command reached the client |
 | `attack` | index, kind, effect | what the attacker's move number index came to |
 | `tap` / `untap` | index, card | a card enters or leaves the reader's field |

@@ -78,7 +78,7 @@ class Oracle:
                 at = origin + attack.at_us
                 # A command is held from when it comes, which may be any time after the move.
                 # Whoever waits leaves when all is healed.
-                last = facts.healed_us if attack.kind.startswith("hold") else at
+                last = facts.healed_us if kind.waits else at + kind.lasts_us(attack)
                 self.breaches.append(Breach(kind.channel, at - ATTACK_MARGIN_US, last + ATTACK_MARGIN_US))
 
     def viable(self, path: str, start_us: int, end_us: int, power_recovery_us: int = RECOVERY_US) -> bool:
@@ -126,7 +126,7 @@ class Oracle:
         return [
             KINDS[a.kind].channel
             for a in self._facts.scenario.attacks
-            if origin + a.at_us <= start_us <= origin + a.at_us + CLUMSY_US and not a.kind.startswith("hold")
+            if origin + a.at_us <= start_us <= origin + a.at_us + CLUMSY_US and not KINDS[a.kind].waits
         ]
 
     def stuck_pulses(self, start_us: int, end_us: int) -> int:

@@ -55,6 +55,8 @@ class Card:
 
     Attributes:
         uid: seven bytes that anticollision finds; derived from the key, tells nothing of it.
+        overheard: told every answer to a challenge, by whoever listens to the air.
+        challenged: told when a challenge has come, before it is answered.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class Card:
         self._on_auth = on_auth
         self._aids = aids
         self._selected = False
+        self.overheard: Callable[[bytes], object] | None = None
+        self.challenged: Callable[[], object] | None = None
 
     def power_up(self) -> None:
         """The card has been activated anew: nothing is selected."""
@@ -77,7 +81,11 @@ class Card:
 
     def delay_us(self, apdu: bytes) -> int:
         """How long the answer to `apdu` takes."""
-        return self.answer_delay_us if apdu[1:2] == bytes((INS_AUTHENTICATE,)) else SHORT_US
+        if apdu[1:2] != bytes((INS_AUTHENTICATE,)):
+            return SHORT_US
+        if self.challenged is not None:
+            self.challenged()
+        return self.answer_delay_us
 
     def respond(self, apdu: bytes, rng: Random) -> bytes:
         """The answer to one command APDU, status word included (ISO 7816-4).
@@ -112,6 +120,8 @@ class Card:
             return SW_WRONG_DATA
         if self._on_auth is not None:
             self._on_auth(reader_public, challenge)
+        if self.overheard is not None:
+            self.overheard(answer + SW_OK)
         return answer + SW_OK
 
 

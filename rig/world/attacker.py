@@ -1,193 +1,187 @@
 """The attacker: hears and writes everything the carriers carry, and never has key material of an enrolled key.
 
-Each kind of move is one entry of `KINDS`.
+Each kind of move is one entry of `KINDS`; what the moves do is in `rig.world.intruder`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from rig.protocol import vcp
-from rig.protocol.e2e import protect
+from rig.faults.mode import Param
 from rig.scenario import Attack, Scenario, ScenarioError
+from rig.world.intruder import BETWEEN_US, CLOSE_US, FRAME_US, WATCHED_US, Intruder
+from rig.world.tapper import HELD_US
 
-if TYPE_CHECKING:
-    from rig.world.world import World
-
-LINGER_US = 1_000_000
-"""How long the attacker's own Bluetooth connection stays after a move."""
-WATCHED_US = 1_000_000
-"""How long a run goes on after the attacker's last message."""
-BETWEEN_US = 40_000
-"""Between two messages of one move: enough for the DUT's answer to the first."""
-LIFETIME_S = 10
+RELAY_MS = 300
+LONGEST_MS = 3_600_000
+DELAY = Param("delay_ms", "ms", 15_000, 0, LONGEST_MS)
+COUNT = Param("count", "messages", 100, 1, 2_000)
+BYTE = Param("byte", "place in the MAC", 0, 0, 31)
+HELD = Param("ms", "ms", 10_000, 100, 120_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of move: what it does, and on which channel ("" for none)."""
+    """One kind of move.
+
+    Attributes:
+        text: what it does, for people.
+        channel: the path that it writes on or swallows messages of ("" for none): that path is broken meanwhile.
+        move: makes it.
+        params: what can be set.
+        waits: it lies in wait for a command, until all is healed.
+        lasts_us: how long it writes, from its parameters.
+    """
 
     text: str
     channel: str
     move: Callable[[Attacker, int, Attack, str], str]
+    params: tuple[Param, ...] = ()
+    waits: bool = False
+    lasts_us: Callable[[Attack], int] = lambda _attack: 0
+
+    def value(self, attack: Attack, name: str) -> int:
+        """A parameter's value in a move, or its default."""
+        default = next((p.default for p in self.params if p.name == name), 0)
+        return attack.param(name, default)
 
 
-class Attacker:
-    """Captures genuine commands, sends them again, holds them back, or forges."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._armed = bool(world.scenario.attacks)
-        self._captured: list[bytes] = []
-        self._holds: list[tuple[int, str, int]] = []
-        self._interior = world.codecs["InteriorSwitch"]
-        self._node = world.edges.bus.node("attacker", lambda _i, _d: None, frozenset())
-        self._rng = world.rng("attacker")
-
-    def takes(self, channel: str, handle: int, message: bytes) -> bool:
-        """A carrier asks: is this message held back? Captures commands on the way."""
-        if not self._armed or not vcp.is_command(message):
-            return False
-        self._captured.append(message)
-        for place, (index, where, delay_us) in enumerate(self._holds):
-            if where == channel:
-                del self._holds[place]
-                self._world.log("attack", index, "hold", "took a command")
-                self._world.kernel.after(delay_us, self._deliver, index, channel, handle, message)
-                self._world.outlast(delay_us + WATCHED_US)
-                return True
-        return False
-
-    def leave(self) -> None:
-        """The attacker goes home: whoever lay in wait for a command does so no longer."""
-        self._holds.clear()
-
-    def _deliver(self, index: int, channel: str, handle: int, message: bytes) -> None:
-        self._world.log("attack", index, "hold", "delivers late")
-        if channel == "cloud":
-            self._world.tcu.hand(message, "late")
-        else:
-            self._world.air.module.hand(handle, message, "late")
+class Attacker(Intruder):
+    """Makes the moves of a scenario."""
 
     def move(self, index: int, attack: Attack) -> None:
         """Makes one move of the scenario."""
         kind = KINDS[attack.kind]
         self._world.log("attack", index, attack.kind, kind.move(self, index, attack, kind.channel))
 
-    def replay(self, _index: int, _attack: Attack, channel: str) -> str:
-        """Sends all captured commands again, in their order: who listens cannot tell which one opens."""
-        if not self._captured:
-            return "nothing was captured"
-        return self._send(channel, list(self._captured), "replay")
+    def value(self, attack: Attack, name: str) -> int:
+        return KINDS[attack.kind].value(attack, name)
 
-    def hold(self, index: int, attack: Attack, channel: str) -> str:
-        """Will take the next command on a channel and deliver it later."""
-        self._holds.append((index, channel, attack.param("delay_ms", 15_000) * 1000))
-        return "waits for a command"
 
-    def forge_unsigned(self, _index: int, _attack: Attack, channel: str) -> str:
-        """An unlock command without a signature."""
-        message = vcp.unsigned_command(vcp.UNLOCK, self._bytes(16), self._bytes(16))
-        return self._send(channel, [message], "forge")
+def _each(gap_us: int) -> Callable[[Attack], int]:
+    """How long a move that sends `count` messages so far apart lasts."""
+    return lambda attack: KINDS[attack.kind].value(attack, "count") * gap_us
 
-    def forge_tag(self, _index: int, _attack: Attack, channel: str) -> str:
-        """An unlock command in the name of the driver's key, with a made-up MAC."""
-        return self._send(channel, [self._command(channel, self._bytes(16))], "forge")
 
-    def forge_key(self, _index: int, _attack: Attack, channel: str) -> str:
-        """An unlock command properly signed by a key that nobody enrolled."""
-        return self._send(channel, [self._command(channel, b"")], "forge")
-
-    def plain_interior(self, _index: int, _attack: Attack, _channel: str) -> str:
-        """Inside-switch frames asking to unlock, without a valid CRC."""
-        payload = bytearray(self._interior.encode({"Request": 2}))
-        for repeat in range(3):
-            payload[1] = (payload[1] & 0xF0) | repeat
-            payload[0] = self._wrong_crc(bytes(payload))
-            self._world.kernel.after(20_000 * repeat, self._node.send, self._interior.can_id, bytes(payload))
-        return "sent"
-
-    def _wrong_crc(self, payload: bytes) -> int:
-        return protect(self._interior.can_id, payload, payload[1] & 0x0F)[0] ^ 0x5A
-
-    def _command(self, channel: str, tag: bytes) -> bytes:
-        session = self._world.phone.session
-        epoch = session.epoch if session is not None else self._bytes(16)
-        clock_s = session.clock_at(self._world.kernel.now) if session is not None else 1
-        victim = self._world.phone.identity.public
-        own = vcp.Identity.from_seed(b"attacker")
-        vehicle = session.vehicle_public if session is not None else own.public
-        return vcp.build_command(
-            identity=own,
-            vehicle_public=vehicle,
-            claimed_public=victim if tag else own.public,
-            vin=self._world.vin,
-            channel=channel,
-            action=vcp.UNLOCK,
-            epoch=epoch,
-            counter=1000 + self._rng.randrange(1000),
-            expires_at=int(clock_s) + LIFETIME_S,
-            routing=self._bytes(16),
-            uuid=self._bytes(16),
-            nonce=self._bytes(12),
-            tag=tag or None,
-        ).message
-
-    def _send(self, channel: str, messages: list[bytes], origin: str) -> str:
-        world = self._world
-        world.outlast(len(messages) * BETWEEN_US + WATCHED_US)
-        if channel == "cloud":
-            for place, message in enumerate(messages):
-                world.kernel.after(place * BETWEEN_US, world.tcu.hand, message, origin)
-            return "sent"
-        handle = world.air.module.opened()
-        if handle is None:
-            return "no connection slot was free"
-        for place, message in enumerate(messages):
-            world.kernel.after(place * BETWEEN_US, world.air.module.hand, handle, message, origin)
-        world.kernel.after(LINGER_US + len(messages) * BETWEEN_US, world.air.module.closed, handle)
-        return "sent"
-
-    def _bytes(self, count: int) -> bytes:
-        return self._rng.randbytes(count)
+def _by_channel() -> dict[str, Kind]:
+    """Kinds that there are on both channels."""
+    out: dict[str, Kind] = {}
+    for channel, name in (("bluetooth", "Bluetooth"), ("cloud", "the cloud channel")):
+        out |= {
+            f"replay_{channel}": Kind(f"sends all captured commands again over {name}", channel, Attacker.replay),
+            f"hold_{channel}": Kind(
+                f"holds the next command over {name} back and delivers it late", channel, Attacker.hold, (DELAY,), True
+            ),
+            f"relay_{channel}": Kind(
+                f"carries the next command over {name} from afar; works by design, distance is not measured here",
+                channel,
+                Attacker.hold,
+                (Param("delay_ms", "ms", RELAY_MS, 0, LONGEST_MS),),
+                True,
+            ),
+            f"forge_unsigned_{channel}": Kind("unlock without signature", channel, Attacker.forge_unsigned),
+            f"forge_tag_{channel}": Kind("unlock with a made-up MAC", channel, Attacker.forge_tag),
+            f"forge_key_{channel}": Kind("unlock signed by a key nobody enrolled", channel, Attacker.forge_key),
+            f"forge_op_{channel}": Kind("asks to put its own key on the key list", channel, Attacker.forge_op),
+            f"truncate_{channel}": Kind(
+                "swallows the next command; sends it with its MAC cut short", channel, Attacker.truncate, (), True
+            ),
+            f"zero_{channel}": Kind(
+                "swallows the next command; sends it with zeros for its MAC", channel, Attacker.zero, (), True
+            ),
+            f"corrupt_{channel}": Kind(
+                "swallows the next command; sends it with all but the first, the last byte of its MAC corrupted",
+                channel,
+                Attacker.corrupt,
+                (),
+                True,
+            ),
+            f"alter_{channel}": Kind(
+                "swallows the next command; sends it with its payload changed", channel, Attacker.alter, (), True
+            ),
+            f"enumerate_{channel}": Kind(
+                "swallows the next command; sends it with every value of one byte of a MAC that is else wrong",
+                channel,
+                Attacker.enumerate_byte,
+                (BYTE,),
+                True,
+            ),
+            f"brute_{channel}": Kind(
+                "many unlocks with made-up MACs", channel, Attacker.brute_force, (COUNT,), lasts_us=_each(CLOSE_US)
+            ),
+            f"flood_{channel}": Kind(
+                "many malformed messages", channel, Attacker.flood, (COUNT,), lasts_us=_each(BETWEEN_US)
+            ),
+            f"garbage_{channel}": Kind(
+                "frames that no ISO-TP sender makes",
+                channel,
+                Attacker.garbage_frames,
+                (COUNT,),
+                lasts_us=_each(FRAME_US),
+            ),
+        }  # fmt: skip
+    return out
 
 
 KINDS: Mapping[str, Kind] = {
-    "replay_bluetooth": Kind(
-        "sends all captured commands again over Bluetooth", "bluetooth", Attacker.replay
+    **_by_channel(),
+    "hog_slots": Kind(
+        "takes every free Bluetooth connection for a while",
+        "bluetooth",
+        Attacker.hog_slots,
+        (HELD,),
+        lasts_us=lambda attack: KINDS[attack.kind].value(attack, "ms") * 1000,
     ),
-    "replay_cloud": Kind(
-        "sends all captured commands again over the cloud channel", "cloud", Attacker.replay
+    "half_open": Kind(
+        "opens and drops Bluetooth connections again and again",
+        "bluetooth",
+        Attacker.half_open,
+        (COUNT,),
+        lasts_us=_each(BETWEEN_US),
     ),
-    "hold_bluetooth": Kind(
-        "holds the next Bluetooth command back and delivers it late", "bluetooth", Attacker.hold
+    "garbage_serial": Kind(
+        "bytes on the reader's line that no reader sends",
+        "card",
+        Attacker.garbage_serial,
+        (COUNT,),
+        lasts_us=_each(BETWEEN_US),
     ),
-    "hold_cloud": Kind("holds the next cloud command back and delivers it late", "cloud", Attacker.hold),
-    "forge_unsigned_bluetooth": Kind("unlock without signature", "bluetooth", Attacker.forge_unsigned),
-    "forge_unsigned_cloud": Kind("unlock without signature", "cloud", Attacker.forge_unsigned),
-    "forge_tag_bluetooth": Kind("unlock with a made-up MAC", "bluetooth", Attacker.forge_tag),
-    "forge_tag_cloud": Kind("unlock with a made-up MAC", "cloud", Attacker.forge_tag),
-    "forge_key_bluetooth": Kind("unlock signed by a key nobody enrolled", "bluetooth", Attacker.forge_key),
-    "forge_key_cloud": Kind("unlock signed by a key nobody enrolled", "cloud", Attacker.forge_key),
-    "plain_interior": Kind("inside-switch unlock frames with a wrong CRC", "", Attacker.plain_interior),
-}
+    "tap_unknown": Kind("taps a card that nobody enrolled", "card", Attacker.tap, lasts_us=lambda _a: HELD_US),
+    "tap_foreign": Kind("taps a genuine card of another car", "card", Attacker.tap, lasts_us=lambda _a: HELD_US),
+    "tap_replay": Kind(
+        "taps a card that plays a recorded answer of the driver's", "card", Attacker.tap, lasts_us=lambda _a: HELD_US
+    ),
+    "tap_torn": Kind(
+        "taps the driver's card and tears it away before it answers", "card", Attacker.tap, lasts_us=lambda _a: HELD_US
+    ),
+    "plain_interior": Kind("inside-switch frames with a wrong CRC", "", Attacker.plain_interior),
+    "plain_crash": Kind("crash frames with a wrong CRC", "", Attacker.plain_crash),
+    "restbus": Kind(
+        "valid frames of telematics unit and Bluetooth module that lie", "", Attacker.restbus, (COUNT,)
+    ),
+}  # fmt: skip
 
 
 def check_attacks(scenario: Scenario, source: str = "scenario") -> None:
-    """Checks that every attack is of a known kind.
+    """Checks that every attack is of a known kind, and its parameters in range.
 
     Raises:
         ScenarioError: naming the entry and the mend.
     """
     for place, attack in enumerate(scenario.attacks):
-        if attack.kind not in KINDS:
+        kind = KINDS.get(attack.kind)
+        if kind is None:
             raise ScenarioError(
                 f"{source}: attack {place}: there is no kind {attack.kind!r}; known are {', '.join(KINDS)}"
             )
+        # Every kind takes a delay, which most need not: so one may be changed into another.
+        known = {"delay_ms": DELAY} | {p.name: p for p in kind.params}
         for name, value in attack.params:
-            if name != "delay_ms" or not 0 <= value <= 3_600_000:
-                raise ScenarioError(
-                    f"{source}: attack {place}: {name} = {value} is not known; delay_ms takes 0 to 3600000"
-                )
+            param = known.get(name)
+            if param is None or not param.low <= value <= param.high:
+                takes = "; ".join(f"{p.name} takes {p.low} to {p.high}" for p in known.values())
+                raise ScenarioError(f"{source}: attack {place}: {name} = {value} is not known; {takes}")
+
+
+__all__ = ["KINDS", "WATCHED_US", "Attacker", "Kind", "check_attacks"]

@@ -10,10 +10,11 @@ import pytest
 
 from rig.protocol import vcp
 from rig.protocol.e2e import check_crc
-from rig.scenario import Attack, Fault, Intent, Scenario, Via
+from rig.scenario import Attack, Fault, Intent, Scenario, ScenarioError, Via
 from rig.trace import word
-from rig.world import attacker
-from rig.world.attacker import KINDS
+from rig.world import attacker, forgery, intruder
+from rig.world.attacker import KINDS, check_attacks
+from rig.world.digest import digest
 from tests.world.stage import ScriptedVehicle, Stage
 
 ORIGIN_US = 3_000_000
@@ -226,11 +227,139 @@ def test_without_attacks_nobody_listens() -> None:
 
 def test_the_attacker_has_no_key_of_anybody_enrolled() -> None:
     """Of the phone's identity it takes the public half, and it knows of no card and no other key."""
-    tree = ast.parse(inspect.getsource(attacker))
-    whole = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    trees = [ast.parse(inspect.getsource(m)) for m in (attacker, forgery, intruder)]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    whole = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
     assert {w for w in whole if w.endswith(".identity")} == {"self._world.phone.identity"}
     assert [w for w in whole if w.startswith("self._world.phone.identity.")] == [
         "self._world.phone.identity.public"
     ]
-    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     assert not names & {"card", "valet", "client", "private", "handshake", "shared"}
+
+
+# -- damaged, many, malformed ----------------------------------------------------------------------------
+
+
+def swallowed(kind: str, *params: tuple[str, int]) -> tuple[vcp.Signed, list[vcp.Signed]]:
+    """The driver's first command as it was signed, and what was sent in its place."""
+    stage = Stage(Scenario(timeline=(Attack(kind, 0, params), Intent("unlock", us(1), KINDS[kind].channel))), ecu=False)  # type: ignore[arg-type]
+    vehicle = ScriptedVehicle(stage)
+    captured = stage.world.attacker._captured
+
+    async def act() -> None:
+        stage.world.attacker.move(0, stage.scenario.attacks[0])
+        intent, now = stage.scenario.intents[0], stage.kernel.now
+        await stage.world.driver.pursue(0, intent)
+        assert stage.kernel.now > now
+
+    stage.play(act)
+    original = vcp.signed(vcp.parse(captured[0]))
+    assert original is not None
+    assert captured[0] not in [raw for _, _, _, raw in vehicle.messages]
+    forged = {h.digest for h in stage.hands(origin="forge")}
+    sent = [vcp.signed(vcp.parse(raw)) for _, _, _, raw in vehicle.messages if digest(raw) in forged]
+    return original, [s for s in sent if s is not None]
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_truncated_macs(channel: str) -> None:
+    original, sent = swallowed(f"truncate_{channel}")
+    assert {len(s.tag) for s in sent} == {0, 1, 4, len(original.tag) // 2, len(original.tag) - 1}
+    assert all(original.tag.startswith(s.tag) and s.payload == original.payload for s in sent)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_zero_mac(channel: str) -> None:
+    original, sent = swallowed(f"zero_{channel}")
+    assert [s.tag for s in sent] == [bytes(len(original.tag))]
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_corrupt_macs_keep_their_first_or_last_byte(channel: str) -> None:
+    original, sent = swallowed(f"corrupt_{channel}")
+    same = [[a == b for a, b in zip(s.tag, original.tag, strict=True)] for s in sent]
+    size = len(original.tag)
+    assert same == [[i == 0 for i in range(size)], [i == size - 1 for i in range(size)]]
+
+
+@pytest.mark.parametrize("byte", [0, 15])
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_one_byte_is_enumerated(channel: str, byte: int) -> None:
+    original, sent = swallowed(f"enumerate_{channel}", ("byte", byte))
+    assert [s.tag[byte] for s in sent] == list(range(256))
+    assert not any(a == b for s in sent for i, (a, b) in enumerate(zip(s.tag, original.tag, strict=True)) if i != byte)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_altered_payloads_keep_their_mac(channel: str) -> None:
+    original, sent = swallowed(f"alter_{channel}")
+    assert len(sent) == len(original.payload)
+    assert all(s.tag == original.tag and s.payload != original.payload for s in sent)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_brute_force_tries_as_often_as_it_is_told(channel: str) -> None:
+    stage = played(Attack(f"brute_{channel}", us(1), (("count", 40),)))
+    assert len(stage.hands(origin="forge")) == 40
+
+
+def test_a_relayed_command_opens_by_design() -> None:
+    stage = played(Attack("relay_bluetooth", 0), Intent("unlock", us(1), "bluetooth"))
+    assert len(stage.hands(origin="late")) == 1
+    assert [what for _, what, _ in stage.told()] == ["opened"]
+
+
+def test_hogged_slots_keep_the_phone_out_and_are_given_back() -> None:
+    stage = played(Attack("hog_slots", 0, (("ms", 5_000),)), Intent("unlock", us(0.5), "bluetooth"))
+    opened = [h.at_us for h in stage.hands(origin="genuine")]
+    assert opened and opened[0] > ORIGIN_US + us(5)
+    assert [word(e, 4) for e in stage.of("attack")] == ["took 3 connections"]
+
+
+def test_connections_are_opened_and_dropped() -> None:
+    stage = Stage(Scenario(timeline=(Attack("half_open", 0, (("count", 20),)),)), ecu=False)
+    vehicle = ScriptedVehicle(stage)
+
+    async def act() -> None:
+        stage.world.attacker.move(0, stage.scenario.attacks[0])
+        await stage.kernel.sleep(2.0)
+
+    stage.play(act)
+    assert [byte for _, byte in vehicle.signals] == [0x80, 0xC0] * 20
+    assert vehicle.handshakes == 10
+
+
+@pytest.mark.parametrize(("kind", "authentic"), [("unknown", 0), ("foreign", 0), ("replay", 0), ("torn", 0)])
+def test_bad_cards_are_refused_and_the_next_good_tap_works(kind: str, authentic: int) -> None:
+    stage = played(
+        Intent("unlock", 0, "card"), Intent("lock", us(12), "bluetooth"), Attack(f"tap_{kind}", us(20)),
+        Intent("unlock", us(24), "card"),
+    )  # fmt: skip
+    taps = [(word(e, 3), e[0] - ORIGIN_US) for e in stage.of("tap")]
+    assert (kind, us(20)) in taps
+    assert len([e for e in stage.of("auth") if us(20) <= e[0] - ORIGIN_US < us(24)]) == authentic
+    moved = [e[0] - ORIGIN_US for e in stage.of("motor") if word(e, 3) == "U"]
+    assert not any(us(20) <= at < us(24) for at in moved)
+    assert any(us(24) <= at < us(25) for at in moved)
+
+
+def test_a_replaying_card_says_what_the_drivers_card_said() -> None:
+    stage = played(Intent("unlock", 0, "card"), Attack("tap_replay", us(5)))
+    assert len(stage.world.attacker._tapper._answers) == 1
+
+
+@pytest.mark.parametrize("kind", ["plain_crash", "restbus", "garbage_cloud", "garbage_bluetooth"])
+def test_frames_of_the_attacker(kind: str) -> None:
+    stage = played(Attack(kind, us(1), ()))
+    frames = [f for f in stage.frames(ORIGIN_US) if f.sender == "attacker"]
+    ids = {"plain_crash": {0x1B0}, "restbus": {0x1C0, 0x1D0}, "garbage_cloud": {0x2A0}, "garbage_bluetooth": {0x2B0}}
+    assert {f.can_id for f in frames} == ids[kind]
+    assert all(check_crc(f.can_id, f.data) == (kind == "restbus") for f in frames if f.can_id < 0x200)
+
+
+def test_unknown_parameters_are_refused() -> None:
+    for params in ((("count", 5),), (("delay_ms", 4_000_000),)):
+        with pytest.raises(ScenarioError):
+            check_attacks(Scenario(timeline=(Attack("zero_cloud", 0, params),)))
+    check_attacks(Scenario(timeline=(Attack("brute_cloud", 0, (("count", 5),)),)))
