@@ -107,6 +107,18 @@ def test_replay_draws_a_picture(card_while_bus_off: Path) -> None:
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
 
 
+def test_replay_draws_a_sequence(card_while_bus_off: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = card_while_bus_off.with_suffix(".sequence.svg")
+    command = ("replay", str(card_while_bus_off), "--defect", "bus_off_blocks_card", "--sequence")
+    assert exit_code(*command, str(picture)) == 1
+    drawn = " ".join(ElementTree.parse(picture).getroot().itertext())
+    assert "AVL-4: The card alone needs neither" in drawn
+    assert "card to the reader" in drawn
+    capsys.readouterr()
+    assert exit_code(*command, str(picture / "below.svg")) == 3
+    assert "--sequence" in capsys.readouterr().err
+
+
 def test_a_fault_that_a_bench_cannot_make_is_not_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fixtures.campaign import Undecided
 from fixtures.replay import replay
 from hardware.bench import load_bench
+from reports.sequence import sequence_svg
 from reports.timeline import story, timeline_svg
 from rig.cli import defects
 from rig.cli.words import (
@@ -39,7 +40,7 @@ EPILOG = """\
 examples:
   rig replay out/rig/failures/AVL-4-model.json --defect bus_off_blocks_card
   rig replay AVL-4-model.json --bench emulated --trace
-  rig replay AVL-4-model.json --picture run.svg"""
+  rig replay AVL-4-model.json --picture run.svg --sequence sequence.svg"""
 
 
 def add_to(commands: Commands) -> None:
@@ -55,8 +56,20 @@ def add_to(commands: Commands) -> None:
         "--relock", action="store_true", help="on real lines, watch for the relock (30 s) too"
     )
     command.add_argument("--trace", action="store_true", help="print what happened, a line an event")
-    command.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the run as a picture")
+    command.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the run along its time")
+    command.add_argument(
+        "--sequence", type=Path, metavar="FILE.svg", help="draw the run as a sequence: who told whom what"
+    )
     command.set_defaults(run=run)
+
+
+def _written(option: str, file: Path, text: str) -> bool:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        complain(f"--{option} {file}: cannot be written ({error.strerror})")
+        return False
+    return True
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,12 +97,16 @@ def run(options: argparse.Namespace) -> int:
     if options.picture:
         asked = [v for v in verdicts if v.outcome is not Outcome.VACUOUS]
         picture = timeline_svg(scenario, result.trace, options.scenario.name, asked)
-        try:
-            options.picture.write_text(picture, encoding="utf-8")
-        except OSError as error:
-            complain(f"--picture {options.picture}: cannot be written ({error.strerror})")
+        if not _written("picture", options.picture, picture):
             return USAGE
         out.print(f"picture {options.picture}", markup=False)
+    if options.sequence:
+        # Of verdicts that hold there are too many for one heading.
+        failed = [v for v in verdicts if v.outcome is Outcome.FAIL]
+        picture = sequence_svg(scenario, result.trace, failed, options.scenario.name)
+        if not _written("sequence", options.sequence, picture):
+            return USAGE
+        out.print(f"sequence {options.sequence}", markup=False)
     for verdict in verdicts:
         if verdict.outcome is not Outcome.VACUOUS:
             out.print(f"{verdict.requirement:<7} {verdict.outcome}: {verdict.text}", markup=False)
