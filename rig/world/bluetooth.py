@@ -1,21 +1,18 @@
-"""Bluetooth between phone and car at `model` fidelity, and the car's Bluetooth module.
+"""Bluetooth between the phones and the car at `model` fidelity.
 
-The air counts round trips as a real stack makes them (one ATT request a connection event); it has no radio
-physics, no pairing and no controller of its own. The module carries messages between connections and body
-CAN and knows nothing of what they say.
+The air counts round trips as a real stack makes them (one ATT request a connection event) and knows what can befall
+a link; it has no radio physics beyond `rig.world.radio`, no pairing and no controller of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rig.kernel import Channel, ChannelClosed
-from rig.protocol.e2e import Sender
-from rig.protocol.vcp import MOST_BYTES
+from rig.world.btmodule import Module
 from rig.world.gates import Gate
-from rig.world.isotpport import IsoTpPort
-from rig.world.slowcycle import SlowCycle
+from rig.world.radio import Radio
 
 if TYPE_CHECKING:
     from rig.world.world import World
@@ -26,42 +23,65 @@ CONNECTION_EVENT_US = 30_000
 """Connection interval that phones grant (Core allows 7.5 ms .. 4 s): one ATT round trip takes one."""
 CONNECT_EVENTS = 3
 """Connection indication, feature and version exchange until the first ATT request."""
+FAIL_EVENTS = 6
+"""A connection that is not answered for so many events has failed to be established (Core, vol 6 part B 4.5.2)."""
 DISCOVERY_EVENTS = 5
 """Service (2), characteristics (2), descriptor (1); skipped with a cached database."""
 SETUP_EVENTS = 2
 """MTU exchange and subscription."""
 MTU = 185
 """The ATT MTU that iOS asks for; a write carries MTU - 3 bytes."""
+SMALL_MTU = 23
+"""The smallest ATT MTU (Core, vol 3 part G 5.2.1); clients then write without response."""
+PACKETS_PER_EVENT = 4
+"""So many unacknowledged packets phones send, and take, in one connection event."""
 SUPERVISION_US = 720_000
 """Link supervision time-out: both sides notice a vanished link only then (Core: 100 ms .. 32 s)."""
-SLOTS = 3
-STATE_US = 1_000_000
-GAP_US = 1_000_000
-"""A partial message older than this is dropped (vehicle.md section 2)."""
+ADDRESS_LIFE_US = 900_000_000
+"""A resolvable private address is renewed after 15 min (Core, vol 3 part C appendix A: T_GAP(private_addr_int))."""
 
 
 class LinkError(Exception):
     """The Bluetooth link could not be made, or was lost."""
 
 
-@dataclass(frozen=True, slots=True)
 class Step:
-    """Names of the writes that faults can be placed at."""
+    """What a central writes, by the protocol step that faults can be placed at."""
 
-    HANDSHAKE = "handshake"
-    COMMAND = "command"
+    HANDSHAKE = "bluetooth.handshake_request"
+    COMMAND = "bluetooth.command_write"
 
 
 class Connection:
-    """One Bluetooth connection as its central sees it; `inbox` closes when the link is gone."""
+    """One Bluetooth connection as its central sees it; `inbox` closes when the link is gone.
 
-    def __init__(self, air: Air, handle: int) -> None:
+    Attributes:
+        handle: of the module's slot.
+        up: the central believes that it stands.
+        deaf: nothing passes any more, whatever either side believes.
+    """
+
+    def __init__(self, air: Air, handle: int, *, drivers: bool) -> None:
         self._air = air
         self.handle = handle
+        self._address = air.address_turn()
         self.up = True
         self.deaf = False
         self.inbox: Channel[bytes] = Channel(air.world.kernel, "bluetooth.notifications")
+        self._drivers = drivers
+        self._mtu = MTU
+        self._per_event = 1
         self._free_us = 0
+        self._wrote = ""
+
+    @property
+    def address(self) -> str:
+        """The private address under which the module advertised; who is bonded can resolve it."""
+        return self._air.world.rng(f"address {self._address}").randbytes(6).hex(":")
+
+    def shrink(self) -> None:
+        """The MTU exchange came to no more than the smallest."""
+        self._mtu, self._per_event = SMALL_MTU, PACKETS_PER_EVENT
 
     async def receive(self, timeout_s: float) -> bytes:
         """The next message from the vehicle.
@@ -75,67 +95,175 @@ class Connection:
         except ChannelClosed:
             raise LinkError("link lost while waiting") from None
 
+    async def gone(self) -> None:
+        """Waits until the central notices that the link has vanished."""
+        while self.up:
+            try:
+                await self.inbox.recv()
+            except ChannelClosed:
+                return
+
     async def write(self, message: bytes, step: str) -> None:
-        """Writes one message, length first, in chunks of MTU - 3, each acknowledged.
+        """Writes one message, length first, in chunks of MTU - 3.
 
         Raises:
             LinkError: the link was lost before the last acknowledgement.
         """
-        air = self._air
         if not self.up:
             raise LinkError("link is down")
-        if air.lost_before_write and step == Step.COMMAND:
-            await air.lose(self)
-            raise LinkError("link lost before the write")
+        air = self._air
+        of_command = step == Step.COMMAND and self._drivers
+        if self._drivers:
+            self._wrote = step
+            air.world.step(step)
+            self._check("before")
+            if of_command and air.lost_before_write:
+                await air.lose(self)
+                raise LinkError("link lost before the write")
         framed = len(message).to_bytes(2, "big") + message
-        size = MTU - 3
-        for start in range(0, len(framed), size):
-            await air.world.kernel.sleep(CONNECTION_EVENT_US / 1e6)
-            if not self.up:
-                raise LinkError("link lost during the write")
+        size = self._mtu - 3
+        for place, start in enumerate(range(0, len(framed), size)):
+            if place % self._per_event == 0:
+                await air.world.kernel.sleep((CONNECTION_EVENT_US + self.late_us()) / 1e6)
+                self._check("during")
+            if of_command:
+                air.world.step("bluetooth.command_chunk")
+                self._check("during")
             if not self.deaf:
-                air.module.written(self.handle, framed[start : start + size])
-        if air.lost_after_write and step == Step.COMMAND:
-            await air.lose(self)
-            raise LinkError("link lost after the write")
+                await self._pass_chunk(framed[start : start + size])
+        if of_command:
+            air.world.step("bluetooth.acknowledgement")
+            self._check("after")
+            if air.lost_after_write:
+                await air.lose(self)
+                raise LinkError("link lost after the write")
+            if air.write_failed:
+                raise LinkError("write failed")
+
+    def _check(self, when: str) -> None:
+        if not self.up:
+            raise LinkError(f"link lost {when} the write")
+
+    async def _pass_chunk(self, chunk: bytes) -> None:
+        air = self._air
+        copies = 1
+        if self._drivers and air.chunks_disturbed:
+            if air.chunk_late:
+                await air.world.kernel.sleep(air.chunk_late.value / 1e3)
+                self._check("during")
+            copies = air.copies()
+        for _ in range(copies):
+            if not self.deaf:
+                air.module.written(self.handle, chunk)
+
+    def late_us(self) -> int:
+        """What a bad signal adds to a packet; a link that does not get through vanishes."""
+        air = self._air
+        if not (self._drivers and air.radio.bad):
+            return 0
+        late = air.radio.late_us(air.world.kernel.now, CONNECTION_EVENT_US)
+        if late is None:
+            air.vanish(self)
+            return 0
+        return late
+
+    def answer(self, message: bytes) -> None:
+        """From the module: an answer to what this central asked."""
+        if self._drivers:
+            air = self._air
+            to_command = self._wrote == Step.COMMAND
+            air.world.step("bluetooth.command_answer" if to_command else "bluetooth.handshake_answer")
+            if to_command and air.answer_lost:
+                return
+        self.notify(message)
+
+    def push(self, message: bytes) -> None:
+        """From the module: something for all."""
+        if self._drivers:
+            self._air.world.step("bluetooth.status_push")
+        self.notify(message)
 
     def notify(self, message: bytes) -> None:
-        """From the module: delivers one message, a connection event a chunk."""
+        """Delivers one message, a connection event for so many chunks as fit in one."""
         if not self.up or self.deaf:
             return
         kernel = self._air.world.kernel
-        chunks = -(-(len(message) + 2) // (MTU - 3))
+        chunks = -(-(len(message) + 2) // (self._mtu - 3))
         start = max(kernel.now, self._free_us)
-        self._free_us = start + chunks * CONNECTION_EVENT_US
+        self._free_us = start + -(-chunks // self._per_event) * CONNECTION_EVENT_US + self.late_us()
         kernel.at(self._free_us, self._deliver, message)
 
     def _deliver(self, message: bytes) -> None:
         if self.up and not self.deaf:
             self.inbox.put(message)
 
-    def close(self) -> None:
-        """The central disconnects; the module learns of it at the next connection event."""
+    def down(self) -> None:
+        """The central knows that the link is gone."""
         if self.up:
             self.up = False
+            self.deaf = True
             self.inbox.close()
             self._air.forget(self)
-            kernel = self._air.world.kernel
-            kernel.after(CONNECTION_EVENT_US, self._air.module.closed, self.handle)
+
+    def fade(self) -> None:
+        """The module has lost it; the central notices after its supervision time-out."""
+        self.deaf = True
+        self._air.world.kernel.after(SUPERVISION_US, self.down)
+
+    def close(self) -> None:
+        """The central disconnects; the module learns of it at the next connection event, or when it misses it."""
+        if self.up:
+            wait_us = SUPERVISION_US if self.deaf else CONNECTION_EVENT_US
+            self.down()
+            self._air.world.kernel.after(wait_us, self._air.module.closed, self.handle, self)
 
 
 class Air:
-    """The Bluetooth link between the driver's phone and the module, and what can happen to it."""
+    """The Bluetooth links between phones and module, and what can happen to the driver's.
+
+    Attributes:
+        radio_off: the phone's is off, and it knows.
+        out_of_range: phone and car do not hear each other.
+        connect_fails: advertisements are heard, connections are not answered.
+        link_lost: links are lost at once, and none holds.
+        lost_before_write, lost_after_write: the link is lost when a command is written.
+        answer_lost: answers to commands never come.
+        write_failed: a command's write is reported as failed, though it was done.
+        bond_lost_phone, bond_lost_car, wrong_key: why the car refuses the phone's subscription.
+        small_mtu: the MTU exchange comes to no more than 23.
+        chunk_lost, chunk_duplicated: held with every how many chunks one is.
+        chunk_late: held with the ms that each chunk comes late.
+        rotating: held with the seconds after which the module's private address changes.
+        radio: how well phone and car hear each other.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.module = Module(world)
+        self.module: Module = Module(world)
+        self.radio: Radio = Radio(world.rng("air"))
         self.radio_off: Gate = Gate()
         self.out_of_range: Gate = Gate()
+        self.connect_fails: Gate = Gate()
+        self.link_lost: Gate = Gate()
         self.lost_before_write: Gate = Gate()
         self.lost_after_write: Gate = Gate()
+        self.answer_lost: Gate = Gate()
+        self.write_failed: Gate = Gate()
+        self.bond_lost_phone: Gate = Gate()
+        self.bond_lost_car: Gate = Gate()
+        self.wrong_key: Gate = Gate()
+        self.small_mtu: Gate = Gate()
+        self.chunk_lost: Gate = Gate()
+        self.chunk_late: Gate = Gate()
+        self.chunk_duplicated: Gate = Gate()
+        self.rotating: Gate = Gate()
+        self._chunk = 0
         self._links: list[Connection] = []
         self.radio_off.watch(self._radio)
-        self.out_of_range.watch(self._range)
+        self.out_of_range.watch(self._unheard)
+        self.link_lost.watch(self._unheard)
+
+    # -- connecting --------------------------------------------------------------------------------
 
     async def connect(self, cached: bool, always: bool = False) -> Connection:
         """Scans, connects, discovers (unless `cached`) and subscribes.
@@ -145,147 +273,154 @@ class Air:
             always: for centrals that are not the driver's phone: its faults do not touch them.
 
         Raises:
-            LinkError: radio off, or lost while connecting, or no slot free.
+            LinkError: radio off, lost while connecting, refused, or no slot free.
         """
-        kernel = self.world.kernel
-        if self.radio_off and not always:
-            raise LinkError("radio is off")
         if not always:
-            await self.out_of_range.cleared(kernel)
-        # The scanner hears the next advertisement; the module's clock is not the phone's.
-        await kernel.sleep((ADVERTISING_US - kernel.now % ADVERTISING_US) / 1e6)
-        events = CONNECT_EVENTS + SETUP_EVENTS + (0 if cached else DISCOVERY_EVENTS)
-        await kernel.sleep(events * CONNECTION_EVENT_US / 1e6)
-        if (self.radio_off or self.out_of_range) and not always:
+            if self.radio_off:
+                raise LinkError("radio is off")
+            held = bool(self.link_lost)
+            self.world.step("bluetooth.connect")
+            if self.radio_off or (self.link_lost and not held):
+                raise LinkError("lost while connecting")
+        fails = bool(self.connect_fails)
+        await self._scan(always)
+        link = await self._establish(always, fails)
+        try:
+            if not cached:
+                await self._stage(link, always, "bluetooth.discover", DISCOVERY_EVENTS)
+            await self._stage(link, always, "bluetooth.subscribe", SETUP_EVENTS)
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    async def _scan(self, always: bool) -> None:
+        """Until an advertisement is heard; the module's clock is not the phone's."""
+        kernel, module = self.world.kernel, self.module
+        while True:
+            for gate in (module.radio_off, module.resetting, module.dead):
+                await gate.cleared(kernel)
+            if not always:
+                await self.out_of_range.cleared(kernel)
+            await kernel.sleep((ADVERTISING_US - kernel.now % ADVERTISING_US) / 1e6)
+            if not module.on_air or (not always and self.out_of_range):
+                continue
+            if always or not self.radio.misses(kernel.now):
+                return
+
+    async def _establish(self, always: bool, fails: bool) -> Connection:
+        kernel = self.world.kernel
+        if (fails or self.connect_fails) and not always:
+            await kernel.sleep(FAIL_EVENTS * CONNECTION_EVENT_US / 1e6)
+            raise LinkError("connection failed to be established")
+        await kernel.sleep(CONNECT_EVENTS * CONNECTION_EVENT_US / 1e6)
+        if not self.module.on_air or ((self.radio_off or self.out_of_range) and not always):
             raise LinkError("lost while connecting")
         handle = self.module.opened()
         if handle is None:
             raise LinkError("no connection slot is free")
-        link = Connection(self, handle)
+        link = Connection(self, handle, drivers=not always)
         self.module.links[handle] = link
         if not always:
             self._links.append(link)
+            if self.link_lost:
+                self.vanish(link)
         return link
 
+    async def _stage(self, link: Connection, always: bool, step: str, events: int) -> None:
+        """One exchange before the link can be used."""
+        us = events * CONNECTION_EVENT_US
+        if not always:
+            self.world.step(step)
+            us += link.late_us()
+        refused, small = self._refusal(), bool(self.small_mtu)
+        await self.world.kernel.sleep(us / 1e6)
+        if link.deaf:
+            await link.gone()
+            raise LinkError("lost while connecting")
+        if always or step != "bluetooth.subscribe":
+            return
+        refused = refused or self._refusal()
+        if refused:
+            if self.wrong_key:
+                # Both ends drop a link whose first encrypted packet does not authenticate.
+                self.module.closed(link.handle, link)
+            raise LinkError(refused)
+        if small or self.small_mtu:
+            link.shrink()
+
+    def _refusal(self) -> str:
+        """Why the car refuses the driver's phone: a subscription needs an encrypted link."""
+        if self.bond_lost_phone:
+            return "not paired: the phone has lost its bond"
+        if self.bond_lost_car:
+            return "not paired: the car has lost its bond"
+        return "not paired: the keys of the two ends differ" if self.wrong_key else ""
+
+    # -- links that go -----------------------------------------------------------------------------
+
     async def lose(self, link: Connection) -> None:
-        """The link vanishes: nothing passes from now on, and both sides notice after the supervision time-out."""
-        link.deaf = True
-        self._expire(link, SUPERVISION_US)
+        """The link vanishes, and its central is told when it notices."""
+        self.vanish(link)
         await self.world.kernel.sleep(SUPERVISION_US / 1e6)
+
+    def vanish(self, link: Connection) -> None:
+        """Nothing passes from now on, and both sides notice after the supervision time-out."""
+        if link.deaf:
+            return
+        link.deaf = True
+
+        def gone() -> None:
+            link.down()
+            self.module.closed(link.handle, link)
+
+        self.world.kernel.after(SUPERVISION_US, gone)
 
     def forget(self, link: Connection) -> None:
         """The central is done with a link."""
         if link in self._links:
             self._links.remove(link)
 
-    def _expire(self, link: Connection, after_us: int) -> None:
-        def gone() -> None:
-            if link.up:
-                link.up = False
-                link.inbox.close()
-                self.forget(link)
-                self.module.closed(link.handle)
+    def phone_off(self) -> None:
+        """The phone has no radio any more: it knows at once, the module when it misses it."""
+        for link in list(self._links):
+            link.down()
+            self.world.kernel.after(SUPERVISION_US, self.module.closed, link.handle, link)
 
-        self.world.kernel.after(after_us, gone)
+    def phone_closes(self) -> None:
+        """The phone closes its links, in order."""
+        for link in list(self._links):
+            link.close()
 
     def _radio(self, off: bool) -> None:
         if off:
+            self.phone_off()
+
+    def _unheard(self, lost: bool) -> None:
+        if lost:
             for link in list(self._links):
-                link.deaf = True
-                link.up = False
-                link.inbox.close()
-                self.forget(link)
-                self.world.kernel.after(SUPERVISION_US, self.module.closed, link.handle)
+                self.vanish(link)
 
-    def _range(self, out: bool) -> None:
-        if out:
-            for link in list(self._links):
-                link.deaf = True
-                self._expire(link, SUPERVISION_US)
+    # -- chunks and addresses ----------------------------------------------------------------------
 
+    @property
+    def chunks_disturbed(self) -> bool:
+        """Whether chunks may be lost, late or doubled."""
+        return bool(self.chunk_lost or self.chunk_late or self.chunk_duplicated)
 
-class Module:
-    """The Bluetooth module: three slots, ISO-TP 0x2B0/0x2B8, BluetoothState once a second."""
+    def disturb(self, gate: Gate, every: int) -> Callable[[], None]:
+        """Has the next chunk, and then one of each `every`, lost or doubled; the function returned ends it."""
+        self._chunk = 0
+        return gate.hold(every)
 
-    REQUEST_ID = 0x2B0
-    RESPONSE_ID = 0x2B8
-    ALL = 0xFF
+    def copies(self) -> int:
+        """How often the chunk that is passed now arrives."""
+        place, self._chunk = self._chunk, self._chunk + 1
+        if self.chunk_lost and place % self.chunk_lost.value == 0:
+            return 0
+        return 2 if self.chunk_duplicated and place % self.chunk_duplicated.value == 0 else 1
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.links: dict[int, Connection] = {}
-        self._open: set[int] = set()
-        self._partial: dict[int, tuple[int, bytes]] = {}
-        self._port = IsoTpPort(
-            world.kernel, world.edges.bus, "module", self.REQUEST_ID, self.RESPONSE_ID, self._payload
-        )
-        self._codec = world.codecs["BluetoothState"]
-        self._sender = Sender(self._codec.can_id)
-        self._slow = SlowCycle(world.kernel, STATE_US, self._cycle, self._sender)
-
-    def start(self) -> None:
-        """Begins the cyclic BluetoothState."""
-        self._slow.start()
-
-    def skip(self, delta_us: int) -> None:
-        """Goes on as if the cycle had run through a gap that begins now; the caller has moved all cyclic events."""
-        self._slow.skip(delta_us)
-
-    def _cycle(self) -> None:
-        payload = self._codec.encode({"Connections": len(self._open)})
-        self._port.node.send(self._codec.can_id, self._sender.protect(payload))
-
-    def opened(self) -> int | None:
-        """Takes a slot for a new connection; None if all are taken."""
-        free = [h for h in range(SLOTS) if h not in self._open]
-        if not free:
-            return None
-        handle = free[0]
-        self._open.add(handle)
-        self._partial.pop(handle, None)
-        self._port.send(bytes((0x80 | handle,)))
-        return handle
-
-    def closed(self, handle: int) -> None:
-        """A connection is gone: frees its slot and tells the DUT."""
-        if handle in self._open:
-            self._open.discard(handle)
-            self.links.pop(handle, None)
-            self._partial.pop(handle, None)
-            self._port.send(bytes((0xC0 | handle,)))
-
-    def written(self, handle: int, chunk: bytes) -> None:
-        """Bytes from a central: collects them by the length in front and hands on whole messages.
-
-        What is longer than any message of the protocol is not carried: one ISO-TP transfer could not hold it.
-        """
-        now = self._world.kernel.now
-        since, buffer = self._partial.get(handle, (now, b""))
-        if buffer and now - since > GAP_US:
-            buffer = b""
-        buffer += chunk
-        while len(buffer) >= 2:
-            size = int.from_bytes(buffer[:2], "big")
-            if len(buffer) < 2 + size:
-                break
-            if size <= MOST_BYTES:
-                self.hand(handle, buffer[2 : 2 + size], "genuine")
-            buffer = buffer[2 + size :]
-        self._partial[handle] = (now, buffer)
-
-    def hand(self, handle: int, message: bytes, origin: str) -> None:
-        """Sends one message to the DUT under a connection's handle."""
-        if origin == "genuine" and self._world.attacker.takes("bluetooth", handle, message):
-            return
-        self._world.handed("bluetooth", message, origin)
-        self._port.send(bytes((handle,)) + message)
-
-    def _payload(self, payload: bytes) -> None:
-        if len(payload) < 2:
-            return
-        handle, message = payload[0], payload[1:]
-        if handle == self.ALL:
-            for link in list(self.links.values()):
-                link.notify(message)
-        elif handle in self.links:
-            self.links[handle].notify(message)
+    def address_turn(self) -> tuple[int, int]:
+        """Which private address the module has now: a new one after each lifetime."""
+        life_us = self.rotating.value * 1_000_000 or ADDRESS_LIFE_US
+        return life_us, self.world.kernel.now // life_us

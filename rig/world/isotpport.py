@@ -30,14 +30,25 @@ class IsoTpPort:
         self._on_payload = on_payload
         self._timer: Handle | None = None
         self._timer_us: int | None = None
+        self._muted = False
         self.node = bus.node(name, self._frame, frozenset((rx_id,)))
+
+    def mute(self, on: bool) -> None:
+        """Whoever sends and hears here is gone, with all that was under way, or back with nothing under way."""
+        self._muted = on
+        self._endpoint.reset()
+        self._drain()
 
     def send(self, payload: bytes) -> None:
         """Queues one payload; a transfer under way goes first."""
+        if self._muted:
+            return
         self._endpoint.send(self._kernel.now, payload)
         self._drain()
 
     def _frame(self, _can_id: int, data: bytes) -> None:
+        if self._muted:
+            return
         endpoint = self._endpoint
         payload = endpoint.receive(self._kernel.now, data)
         if payload is None and not endpoint.out and endpoint.receiving and self._timer is not None:

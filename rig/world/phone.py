@@ -11,9 +11,9 @@ import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rig.kernel import Kernel, Timeout
+from rig.kernel import Kernel, Task, Timeout
 from rig.protocol import vcp
-from rig.scenario import Intent
+from rig.scenario import Intent, Via
 from rig.world.bluetooth import Connection, LinkError, Step
 from rig.world.client import UNSETTLED, Answer, Client, Sent, Session
 from rig.world.gates import Gate
@@ -35,8 +35,12 @@ REQUEST_US = 6_000_000
 BACK_OFF_FIRST_S = 0.5
 BACK_OFF_LONGEST_S = 5.0
 RESYNC_S = 0.1
+HOLD_US = 20_000_000
+"""How long the app keeps the connection that authorised driving, if nobody wishes anything more: ours."""
+LAPSE_WATCH_US = 3_000_000
+"""What is left of a run after that: the authority lapses within 2 s (DRV-2)."""
 ACTIONS = {"unlock": vcp.UNLOCK, "lock": vcp.LOCK, "drive": vcp.REMOTE_DRIVE}
-DONE_WORDS = {"unlock": "opened", "lock": "locked", "drive": "may drive"}
+DONE_WORDS = {"unlock": "opened", "lock": "locked", "drive": "driving"}
 """What the app tells when the vehicle has answered that it is done."""
 
 
@@ -46,10 +50,13 @@ class Attempt:
 
     index: int
     want: str
+    via: Via
+    started_us: int
     deadline_us: int
     change: KeyChange | None = None
     """The owner's wish on the guest's key; None: an action."""
     sent: list[Sent] = field(default_factory=list)
+    acted: set[str] = field(default_factory=set)
     outcome: str = ""
     detail: str = ""
 
@@ -69,10 +76,13 @@ class Attempt:
 class Phone:
     """The app, its key and its account.
 
-    Args:
-        world: where it is used.
+    Attributes:
         identity: its key.
-        name: "phone" is the driver's; faults of the driver's radio do not touch another's.
+        name: "phone" is the driver's, whom the faults of phones and their Bluetooth befall.
+        killed: the app does not run; what it had in memory is lost.
+        empty: the phone is off.
+        locked: it has started anew and nobody has unlocked it yet: the key cannot be used.
+        signed_out: the app has no account.
     """
 
     def __init__(self, world: World, identity: vcp.Identity, name: str = "phone") -> None:
@@ -82,9 +92,18 @@ class Phone:
         self.name = name
         self.client: Client = Client(identity, world.vin, world.rng(name))
         self.client.on_doubt = lambda asked_us: world.log("doubt", name, asked_us)
+        self.killed: Gate = Gate()
+        self.empty: Gate = Gate()
+        self.locked: Gate = Gate()
         self.signed_out: Gate = Gate()
+        self._drivers = name == "phone"
         self._access, self._refresh = world.server.sign_in()
         self._cached = False
+        self._tries: list[Task[None]] = []
+        self._held: Connection | None = None
+        self.killed.watch(self._app_ends)
+        self.empty.watch(self._power_ends)
+        self.locked.watch(self._power_ends)
 
     @property
     def session(self) -> Session | None:
@@ -95,7 +114,7 @@ class Phone:
         """Makes a session over Bluetooth, as an app does that was used lately."""
         try:
             with self._kernel.timeout((until_us - self._kernel.now) / 1e6):
-                link = await self._world.air.connect(cached=False, always=self.name != "phone")
+                link = await self._world.air.connect(cached=False, always=not self._drivers)
                 try:
                     self._cached = True
                     await self._handshake(link)
@@ -105,24 +124,84 @@ class Phone:
             self._world.log("session", -1, "none")
 
     async def pursue(self, index: int, intent: Intent, started_us: int, deadline_us: int) -> None:
-        """Tries what the intent allows until it is settled or the time is over, then tells the driver."""
+        """Tries what the intent allows until it is settled or the time is over, then tells the driver.
+
+        An app that dies meanwhile goes on when it runs again; if it does not, the driver sees that nothing came of it.
+        """
+        kernel = self._kernel
+        self._let_go(self._held)
         change = KeyChange(intent.want, self._world.guest.identity.public) if intent.want in KEYOPS else None
-        attempt = Attempt(index, intent.want, deadline_us, change)
-        world = self._world
-        if intent.via in ("ladder", "bluetooth"):
-            world.log("session", index, "warm" if self.session else "cold")
-            world.log("act", index, "bluetooth")
-            window = BLUETOOTH_WARM_US if self.session else BLUETOOTH_COLD_US
-            until = deadline_us if intent.via == "bluetooth" else started_us + window
-            await self._bluetooth(attempt, until, give_up_if_off=intent.via == "ladder")
-        if intent.via in ("ladder", "cloud") and not attempt.settled and not self.signed_out:
-            world.log("act", index, "cloud")
-            await self._cloud(attempt)
+        attempt = Attempt(index, intent.want, intent.via, started_us, deadline_us, change)
+        while not attempt.settled and await self._runs(deadline_us):
+            task = kernel.spawn(self._try(attempt), name=f"{self.name} wish {index}")
+            self._tries.append(task)
+            try:
+                await task.join()
+            finally:
+                self._tries.remove(task)
+            if not task.cancelled:
+                break
         if not attempt.settled:
-            await self._kernel.sleep(max(0, deadline_us - self._kernel.now) / 1e6)
+            await kernel.sleep(max(0, deadline_us - kernel.now) / 1e6)
             attempt.outcome = "unknown" if attempt.sent else "refused"
             attempt.detail = "no answer in time" if attempt.sent else "nothing could be sent"
-        world.log("told", index, attempt.outcome, attempt.detail)
+        self._world.log("told", index, attempt.outcome, attempt.detail)
+
+    async def _try(self, attempt: Attempt) -> None:
+        """Bluetooth, then the server, as the intent allows."""
+        if attempt.via in ("ladder", "bluetooth"):
+            warm = self.session is not None
+            if "bluetooth" not in attempt.acted:
+                self._world.log("session", attempt.index, "warm" if warm else "cold")
+            self._act(attempt, "bluetooth")
+            window = BLUETOOTH_WARM_US if warm else BLUETOOTH_COLD_US
+            until = attempt.deadline_us if attempt.via == "bluetooth" else attempt.started_us + window
+            await self._bluetooth(attempt, until, give_up_if_off=attempt.via == "ladder")
+        if attempt.via in ("ladder", "cloud") and not attempt.settled and not self.signed_out:
+            self._act(attempt, "cloud")
+            await self._cloud(attempt)
+
+    def _act(self, attempt: Attempt, path: str) -> None:
+        """Notes the first act on a path."""
+        if path not in attempt.acted:
+            attempt.acted.add(path)
+            self._world.log("act", attempt.index, path)
+
+    # -- the app's life ----------------------------------------------------------------------------
+
+    async def _runs(self, until_us: int) -> bool:
+        """Waits until the app runs; False if it does not in time."""
+        kernel = self._kernel
+        try:
+            with kernel.timeout(max(0, until_us - kernel.now) / 1e6):
+                while self.killed or self.empty or self.locked:
+                    for gate in (self.killed, self.empty, self.locked):
+                        await gate.cleared(kernel)
+        except Timeout:
+            return False
+        return kernel.now < until_us
+
+    def _app_ends(self, killed: bool) -> None:
+        """Its links are closed by the system, in order."""
+        if killed:
+            if self._drivers:
+                self._world.air.phone_closes()
+            self._forget_all()
+
+    def _power_ends(self, off: bool) -> None:
+        """Its radio is gone with it, without a word."""
+        if off:
+            if self._drivers:
+                self._world.air.phone_off()
+            self._forget_all()
+
+    def _forget_all(self) -> None:
+        """What was in memory is lost; counters are kept with the key, since they must never be used again."""
+        self.client.session = None
+        self._held = None
+        self._world.internet.drop_connection()
+        for task in list(self._tries):
+            task.cancel()
 
     # -- bluetooth ---------------------------------------------------------------------------------
 
@@ -132,10 +211,10 @@ class Phone:
         try:
             with kernel.timeout(max(0, until_us - kernel.now) / 1e6):
                 while not attempt.settled:
-                    if air.radio_off and give_up_if_off:
+                    if give_up_if_off and self._drivers and air.radio_off:
                         return
                     try:
-                        link = await air.connect(self._cached, always=self.name != "phone")
+                        link = await air.connect(self._cached, always=not self._drivers)
                     except LinkError:
                         await kernel.sleep(BACK_OFF_FIRST_S)
                         continue
@@ -148,9 +227,25 @@ class Phone:
                     except LinkError:
                         pass
                     finally:
-                        link.close()
+                        if attempt.want == "drive" and attempt.outcome == DONE_WORDS["drive"]:
+                            self._hold(link)
+                        else:
+                            link.close()
         except Timeout:
             pass
+
+    def _hold(self, link: Connection) -> None:
+        """Driving stays authorised as long as the connection lives: the app keeps it."""
+        self._let_go(self._held)
+        self._held = link
+        self._world.outlast(HOLD_US + LAPSE_WATCH_US)
+        self._kernel.after(HOLD_US, self._let_go, link)
+
+    def _let_go(self, link: Connection | None) -> None:
+        """Closes the connection that was kept, if it still is."""
+        if link is not None and link is self._held:
+            self._held = None
+            link.close()
 
     async def _handshake(self, link: Connection) -> None:
         """Asks for session info until it has come."""
@@ -178,7 +273,7 @@ class Phone:
     async def _command_over(self, link: Connection, attempt: Attempt) -> None:
         """Sends the wish and waits; sends it anew when an answer settles nothing or none comes."""
         kernel = self._kernel
-        while not attempt.settled and attempt.deadline_us - kernel.now >= NEEDED_US:
+        while not attempt.settled and self.session is not None and attempt.deadline_us - kernel.now >= NEEDED_US:
             sent = self._sign(attempt, "bluetooth")
             await link.write(sent.message, Step.COMMAND)
             until = kernel.now + ANSWER_US

@@ -18,7 +18,7 @@ from rig.scenario import Fault, Intent, Scenario
 from rig.world.bluetooth import LinkError, Step
 from rig.world.digest import digest
 from rig.world.internet import NoNetwork
-from tests.world import test_faults_credential
+from tests.world import test_faults_bluetooth, test_faults_credential, test_faults_phone
 from tests.world.look import Look
 from tests.world.stage import Stage
 
@@ -67,39 +67,6 @@ async def online_bits(stage: Stage) -> set[int]:
     return {codec.decode(f.data)["Online"] for f in stage.frames(since, codec.can_id)}
 
 
-async def link(stage: Stage) -> str:
-    """Connects as the driver's phone does and writes a command: how far that comes."""
-    world, kernel = stage.world, stage.kernel
-    since = kernel.now
-    rng = world.rng(f"look {since}")
-    command = vcp.unsigned_command(vcp.UNLOCK, rng.randbytes(16), rng.randbytes(16))
-    handshake = vcp.build_handshake(world.phone.identity, rng.randbytes(16), rng.randbytes(16))
-    one = None
-    try:
-        with kernel.timeout(3.0):
-            one = await world.air.connect(cached=True)
-            await one.write(handshake, Step.HANDSHAKE)
-            await one.write(command, Step.COMMAND)
-            heard = "written"
-    except Timeout:
-        heard = "nobody answers"
-    except LinkError as error:
-        heard = "no radio" if kernel.now == since else str(error)
-    finally:
-        if one is not None:
-            one.close()
-            await kernel.sleep(0.1)
-    names = [h.digest for h in stage.hands(since)]
-    return f"{heard}; handshake {digest(handshake) in names}, command {digest(command) in names}"
-
-
-async def cloud_wish(stage: Stage) -> bool:
-    """Wishes by the server: whether the phone sends anything."""
-    since = stage.kernel.now
-    await stage.world.phone.pursue(0, Intent("lock", 0, "cloud"), since, since + 4_000_000)
-    return any(h.channel == "cloud" for h in stage.hands(since))
-
-
 async def ecu_frames(stage: Stage) -> bool:
     """Whether frames of the ECU are on the bus."""
     since = stage.kernel.now
@@ -126,7 +93,6 @@ async def tap(stage: Stage) -> bool:
 
 
 OK = ("200", "handed")
-LINK_OK = "written; handshake True, command True"
 
 
 def refused(status: str) -> Look:
@@ -145,20 +111,13 @@ LOOKS: dict[str, Look] = {
     "network.car_offline": Look(request, OK, ("408", "not handed"), takes_s=REQUEST_S, lag_s=5.5),
     "network.partition": Look(request, OK, ("nothing", "handed"), takes_s=REQUEST_S),
     "network.latency": Look(patient_request, OK, ("200 late", "handed"), takes_s=9.0),
-    "bluetooth.radio_off": Look(link, LINK_OK, "no radio; handshake False, command False", 3.2),
-    "bluetooth.out_of_range": Look(link, LINK_OK, "nobody answers; handshake False, command False", 3.2),
-    "bluetooth.lost_before_write": Look(
-        link, LINK_OK, "link lost before the write; handshake True, command False", 3.2
-    ),
-    "bluetooth.lost_after_write": Look(
-        link, LINK_OK, "link lost after the write; handshake True, command True", 3.2
-    ),
-    "phone.signed_out": Look(cloud_wish, True, False, takes_s=4.2),
     "can.bus_off": Look(ecu_frames, True, False),
     # The frame that is on the bus at the end is sent to its end.
     "can.log_flood": Look(log_frames, "none", "full", lag_s=0.0003, spell_s=3.0),
     "power.reset": Look(ecu_frames, True, False, lag_s=1.0),
     "power.dip": Look(tap, True, False, takes_s=1.7),
+    **test_faults_bluetooth.LOOKS,
+    **test_faults_phone.LOOKS,
     **test_faults_credential.LOOKS,
 }
 FIRST_S = 12.0
