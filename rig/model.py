@@ -86,7 +86,13 @@ class Model:
 
     def rules(self) -> Rules:
         """What the judge is told of runs made here."""
-        return Rules(decode=self.codecs["LockStatus"].decode, baseline=self.baseline)
+        codecs = self.codecs
+        return Rules(
+            decode=codecs["LockStatus"].decode,
+            baseline=self.baseline,
+            decode_vehicle=codecs["VehicleState"].decode,
+            decode_interior=codecs["InteriorSwitch"].decode,
+        )
 
     def judge(self, scenario: Scenario) -> Result:
         """Plays and judges one scenario."""

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import cast
 
+from rig.judge.vehicle import RESTBUS, Vehicle
 from rig.scenario import Intent, Scenario, Via, Want
 from rig.trace import Event, Trace, number, octets, word
 
@@ -136,6 +137,12 @@ class Facts:
     """Cards held to the reader: time, number of the intent (below 0: the attacker's), name of the card."""
     moves: list[tuple[int, int, str, str]] = field(default_factory=list)
     """What the attacker's moves came to: time, number, kind, effect."""
+    restbus: list[Event] = field(default_factory=list)
+    """VehicleState and InteriorSwitch frames on the bus, and skipped time."""
+    vehicle: Vehicle = field(default_factory=Vehicle)
+    """What the restbus frames said (`rig.judge.vehicle.conditions`)."""
+    ajars: list[tuple[int, str, bool]] = field(default_factory=list)
+    """Doors opened (True) and shut: time, door, open."""
 
     def latch_at(self, door: str, at_us: int) -> str:
         """A latch's state at an instant."""
@@ -177,14 +184,20 @@ def collect(scenario: Scenario, trace: Trace) -> Facts:
     )  # fmt: skip
     wishes = facts.wishes
     frames = facts.frames
+    restbus = facts.restbus
     motors: list[Event] = []
     for event in trace.events:
         kind = event[1]
         if kind == "can":
             # Before the origin world and DUT come up; nothing of that is judged. Most events are frames: no call.
-            if event[2] == LOCK_STATUS and event[0] >= origin:  # type: ignore[misc]  # every frame has one
-                frames.append(event)
+            can_id = event[2]  # type: ignore[misc]  # every frame has one
+            if can_id == LOCK_STATUS:
+                if event[0] >= origin:
+                    frames.append(event)
+            elif can_id in RESTBUS:
+                restbus.append(event)
         elif kind == "skip":
+            restbus.append(event)
             if event[0] >= origin:
                 frames.append(event)
         elif kind in _TAKERS:
@@ -307,6 +320,10 @@ def _supply(facts: Facts, e: Event) -> None:
     facts.supplies.append((e[0], number(e, 2)))
 
 
+def _ajar(facts: Facts, e: Event) -> None:
+    facts.ajars.append((e[0], word(e, 2), number(e, 3) != 0))
+
+
 def _lost(facts: Facts, e: Event) -> None:
     facts.lost = facts.lost or word(e, 2)
 
@@ -337,6 +354,7 @@ _TAKERS = {
     "hand": _hand, "answer": _answer, "auth": _auth, "clock": _clock, "latch": _latch, "feedback": _feedback,
     "supply": _supply, "lost": _lost, "stall": _stall, "end": _end,
     "fault": _fault, "healed": _healed, "keyop": _keyop, "doubt": _doubt, "boot": _boot, "attack": _attack,
+    "ajar": _ajar,
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from rig.judge.oracle import Oracle
 from rig.judge.safety import Safety, Truth
 from rig.judge.security import Security
 from rig.judge.status import Decode, Status
+from rig.judge.vehicle import conditions, deaf
 from rig.judge.verdicts import Cell, Outcome, Verdict, worst
 from rig.scenario import Scenario
 from rig.trace import Trace
@@ -30,12 +31,16 @@ class Rules:
         uncertainty_us: the bench's uncertainty U of a time (0 in virtual time).
         opened_us: how long a door must stay open to count as opened.
         baseline: healthy latencies for AVL-5; None: AVL-5 is not judged.
+        decode_vehicle: decodes VehicleState; None: the vehicle is taken to stand still, unharmed.
+        decode_interior: decodes InteriorSwitch; None: as if nobody pressed it.
     """
 
     decode: Decode
     uncertainty_us: int = 0
     opened_us: int = 25_000_000
     baseline: Baseline | None = None
+    decode_vehicle: Decode | None = None
+    decode_interior: Decode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ def judge(scenario: Scenario, trace: Trace, rules: Rules) -> Judgement:
     if broken:
         return Judgement({r: Verdict(r, Outcome.INCONCLUSIVE, broken) for r in REQUIREMENTS})
     u = rules.uncertainty_us
+    facts.vehicle = conditions(facts.restbus, deaf(facts), rules.decode_vehicle, rules.decode_interior)
     oracle = Oracle(facts)
     security = Security(facts, u)
     availability = Availability(facts, oracle, u, rules.opened_us, rules.baseline)

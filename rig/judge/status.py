@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rig.judge.e2e import COUNTERS, crc8
 from rig.judge.facts import DOORS, LOCK_STATUS, Facts
 from rig.judge.oracle import Oracle
 from rig.judge.verdicts import Outcome, Verdict
@@ -23,7 +24,6 @@ ASLEEP_US = 59_000_000
 """A vehicle that nobody asked anything for this long may be asleep (60 s, vehicle.md section 5)."""
 WAKING_US = 1_000_000
 """What waking may take (as long as a boot)."""
-COUNTERS = 15
 MOVING = 2
 FAULT = 3
 
@@ -36,26 +36,6 @@ class _Last:
     counter: int
     on_cycle: bool
     """Whether it surely was the cycle's frame: the first after a silence may be an extra one, which comes any time."""
-
-
-def crc8(data_id: int, data: bytes) -> int:
-    """E2E Profile 1 CRC (AUTOSAR PRS_E2EProtocol 6.3: polynomial 0x1D, start 0x00, no final xor)."""
-    crc = 0
-    for byte in (data_id & 0xFF, data_id >> 8, *data[1:]):
-        crc = _TABLE[crc ^ byte]
-    return crc
-
-
-def _table() -> tuple[int, ...]:
-    out = []
-    for value in range(256):
-        for _ in range(8):
-            value = ((value << 1) ^ 0x1D) & 0xFF if value & 0x80 else value << 1
-        out.append(value)
-    return tuple(out)
-
-
-_TABLE = _table()
 
 
 class Status:

@@ -160,8 +160,10 @@ def status(state: dict[str, str], counter: int) -> bytes:
 
 def judged(scenario: Scenario, trace: Trace, **rules: object) -> Judgement:
     """Judges a trace by rules, the defaults being those of virtual time."""
-    decode = body_codecs()["LockStatus"].decode
-    return judge(scenario, trace, Rules(decode, **rules))  # type: ignore[arg-type]  # the tests name the fields
+    codecs = body_codecs()
+    rules.setdefault("decode_vehicle", codecs["VehicleState"].decode)
+    rules.setdefault("decode_interior", codecs["InteriorSwitch"].decode)
+    return judge(scenario, trace, Rules(codecs["LockStatus"].decode, **rules))  # type: ignore[arg-type]  # the tests name the fields
 
 
 def edited(trace: Trace, change: Callable[[Event], Event | None]) -> Trace:

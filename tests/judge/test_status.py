@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from rig.judge import Outcome
-from rig.judge.status import crc8
+from rig.judge.e2e import crc8
 from rig.judge.verdicts import Verdict
 from rig.protocol.e2e import protect
 from rig.scenario import Fault, Intent
