@@ -71,7 +71,7 @@ class Oracle:
             if not mode.state:
                 end = min(end, max(start, facts.healed_us))
             self.spells.append(Spell(mode, start, end, round(mode.holds_back_s(fault) * 1e6), fault))
-        self.breaches: list[Breach] = []
+        self.breaches: list[Breach] = self._crowds()
         for attack in facts.scenario.attacks:
             kind = KINDS[attack.kind]
             if kind.channel:
@@ -80,6 +80,25 @@ class Oracle:
                 # Whoever waits leaves when all is healed.
                 last = facts.healed_us if kind.waits else at + kind.lasts_us(attack)
                 self.breaches.append(Breach(kind.channel, at - ATTACK_MARGIN_US, last + ATTACK_MARGIN_US))
+
+    def _crowds(self) -> list[Breach]:
+        """Floods of one channel that overlap fill the bus, which then is nobody's: arbitration is not the DUT's."""
+        out: list[Breach] = []
+        for channel in PATHS:
+            busy_us, together_us = 0, 0
+            for attack in self._facts.scenario.attacks:
+                kind = KINDS[attack.kind]
+                lasts_us = kind.lasts_us(attack)
+                if kind.channel != channel or not lasts_us:
+                    continue
+                at = self._facts.origin_us + attack.at_us
+                together_us = together_us + lasts_us if at <= busy_us + ATTACK_MARGIN_US else lasts_us
+                if at <= busy_us + ATTACK_MARGIN_US:
+                    # What is queued behind the other takes longer than both alone.
+                    end = max(busy_us, at) + 2 * together_us + ATTACK_MARGIN_US
+                    out += [Breach(path, at - ATTACK_MARGIN_US, end) for path in ("bluetooth", "cloud")]
+                busy_us = max(busy_us, at) + lasts_us
+        return out
 
     def viable(self, path: str, start_us: int, end_us: int, power_recovery_us: int = RECOVERY_US) -> bool:
         """Whether all that a path needs is healthy, and long enough recovered, throughout an interval."""

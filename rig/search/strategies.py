@@ -17,8 +17,11 @@ from rig.search.anchors import NOTHING, Anchors
 from rig.search.placing import attack, place
 from rig.search.scripts import Script, script
 from rig.search.space import Combination, class_product, covering, pairs
+from rig.search.table import table
 
 HealthyRun = Callable[[Script], Anchors]
+Row = Combination | Scenario
+"""What a strategy asks for next: modes to be placed by chance, or a scenario as it is."""
 MOST_ATTACKS = 3
 MOST_RANDOM = 4
 
@@ -30,14 +33,14 @@ class Strategy:
     Attributes:
         name: as on the command line.
         text: what it does, for people.
-        combinations: the modes that come together, one tuple a scenario, from a seed; may be endless.
+        rows: what comes next, one a scenario, from a seed; may be endless.
         anchored: times are taken from the healthy run of the same script.
         attackers: of ten scenarios, how many have an attacker.
     """
 
     name: str
     text: str
-    combinations: Callable[[str], Iterator[Combination]]
+    rows: Callable[[str], Iterator[Row]]
     anchored: bool = True
     attackers: int = 5
 
@@ -86,9 +89,16 @@ def _single(seed: str) -> Iterator[Combination]:
             yield (name,)
 
 
-def _mixed(seed: str) -> Iterator[Combination]:
-    """Single modes, pairs, the class product, rows that cover triples, and chance, in turns, until all are through."""
-    parts = [
+def _table(seed: str) -> Iterator[Row]:
+    rows = table()
+    random.Random(seed).shuffle(rows)
+    return iter(rows)
+
+
+def _mixed(seed: str) -> Iterator[Row]:
+    """The table, single modes, pairs, the class product, rows that cover triples, and chance, in turns to the end."""
+    parts: list[Iterator[Row]] = [
+        _table(seed),
         islice(_single(seed), 20 * len(CATALOGUE)),
         _pairs(seed),
         _product(seed),
@@ -104,7 +114,8 @@ def _mixed(seed: str) -> Iterator[Combination]:
 
 
 _ALL = (
-    Strategy("default", "single modes, pairs, the class product, rows that cover triples, chance: in turns", _mixed),
+    Strategy("table", "every mode and kind of attack in the plain scripts where it matters most, once", _table),
+    Strategy("default", "in turns: the table, single modes, pairs, the class product, rows that cover triples, chance", _mixed),
     Strategy("product", "every combination of server, network and Bluetooth modes, once", _product),
     Strategy("pairs", "every pair of modes of two domains, once", _pairs),
     Strategy("covering", "rows that hold every three modes of different domains", covering),
@@ -136,12 +147,14 @@ class Maker:
     _plot: Script | None = None
     _anchors: Anchors = NOTHING
 
-    def make(self, number: int, combination: Combination) -> Scenario:
+    def make(self, number: int, row: Row) -> Scenario:
         """The scenario of that number."""
+        if isinstance(row, Scenario):
+            return row
         place_of_script = number // SCRIPTS_SHARE
         if self._plot is None or place_of_script != self._number:
             self._number = place_of_script
             self._plot = script(RandomSource(f"{self.seed}/{self.strategy.name}/script/{place_of_script}"))
             self._anchors = self.healthy(self._plot) if self.strategy.anchored else NOTHING
         source = RandomSource(f"{self.seed}/{self.strategy.name}/{number}")
-        return self.strategy.build(source, self._plot, combination, self._anchors)
+        return self.strategy.build(source, self._plot, row, self._anchors)

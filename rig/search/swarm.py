@@ -21,8 +21,8 @@ from rig.search.anchors import Anchors, anchors_of
 from rig.search.findings import Findings
 from rig.search.placing import AFTER_US
 from rig.search.scripts import Script
-from rig.search.space import Combination, Coverage
-from rig.search.strategies import SCRIPTS_SHARE, STRATEGIES, Maker
+from rig.search.space import Coverage
+from rig.search.strategies import SCRIPTS_SHARE, STRATEGIES, Maker, Row
 
 MakeModel = Callable[[], Model]
 BATCH = 16 * SCRIPTS_SHARE
@@ -40,7 +40,7 @@ class Batch:
     strategy: str
     seed: int
     first: int
-    combinations: tuple[Combination, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(slots=True)
@@ -59,9 +59,9 @@ class Worker:
         if maker is None:
             maker = self._makers[key] = Maker(STRATEGIES[batch.strategy], batch.seed, self.anchors)
         findings = Findings()
-        for place, combination in enumerate(batch.combinations):
+        for place, row in enumerate(batch.rows):
             number = batch.first + place
-            self.judge(number, maker.make(number, combination), findings)
+            self.judge(number, maker.make(number, row), findings)
         return findings
 
     def judge(self, number: int, scenario: Scenario, findings: Findings) -> None:
@@ -172,7 +172,7 @@ class Swarm:
 
 def batches(strategy: str, seed: int, scenarios: int | None, small: bool = False) -> Iterator[Batch]:
     """The work of a strategy, batch by batch; `small`: of one script each, for those who stop at the first failure."""
-    rows = STRATEGIES[strategy].combinations(f"{seed}/{strategy}")
+    rows = STRATEGIES[strategy].rows(f"{seed}/{strategy}")
     if scenarios is not None:
         rows = islice(rows, scenarios)
     first, width = 0, FIRST_BATCH
