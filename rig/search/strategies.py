@@ -115,7 +115,9 @@ def _mixed(seed: str) -> Iterator[Row]:
 
 _ALL = (
     Strategy("table", "every mode and kind of attack in the plain scripts where it matters most, once", _table),
-    Strategy("default", "in turns: the table, single modes, pairs, the class product, rows that cover triples, chance", _mixed),
+    Strategy(
+        "default", "in turns: the table, single modes, pairs, the class product, rows that cover triples, chance", _mixed
+    ),
     Strategy("product", "every combination of server, network and Bluetooth modes, once", _product),
     Strategy("pairs", "every pair of modes of two domains, once", _pairs),
     Strategy("covering", "rows that hold every three modes of different domains", covering),
