@@ -116,9 +116,10 @@ def _left_out(results: Results) -> str:
     return f"<h3>Not run, not decided</h3><table><tr><th></th><th>reason</th><th>tests</th></tr>{items}</table>"
 
 
-def failure_html(failure: FailureResult, picture: str) -> str:
-    """A failure's words, replay command and picture, for its row of the test table."""
+def failure_html(failure: FailureResult, picture: str, sequence: str = "") -> str:
+    """A failure's words, replay command and pictures, for its row of the test table."""
+    details = f"<details><summary>Who told whom what</summary>{sequence}</details>" if sequence else ""
     return (
         f'{STYLE}<div class="rig"><p><b>{escape(failure.requirement)}</b>: {escape(failure.demand)}<br>'
-        f"{escape(failure.text)}</p><p>See it again: <code>{escape(failure.replay)}</code></p>{picture}</div>"
+        f"{escape(failure.text)}</p><p>See it again: <code>{escape(failure.replay)}</code></p>{picture}{details}</div>"
     )

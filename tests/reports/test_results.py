@@ -76,6 +76,8 @@ def test_a_page_without_failures_says_nothing_of_any() -> None:
 
 
 def test_a_failure_has_its_command_and_its_picture() -> None:
+    assert "<details>" not in failure_html(FAILURE, "<svg/>")
+    assert "<details><summary>Who told whom what</summary><svg id=" in failure_html(FAILURE, "<svg/>", "<svg id='s'/>")
     piece = failure_html(FAILURE, "<svg/>")
     assert FAILURE.replay in piece
     assert "<svg/>" in piece
