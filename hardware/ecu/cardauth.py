@@ -25,7 +25,14 @@ _RELEASE_ALL = b"\x00"
 
 
 class CardAuth:
-    """Attributes: active: a tap is being dealt with."""
+    """One tap at a time.
+
+    Attributes:
+        LOCKS_AFTER_US: a tap locks only if the last unlock is longer ago.
+        active: a tap is being dealt with.
+    """
+
+    LOCKS_AFTER_US = LOCKS_AFTER_US
 
     def __init__(self, core: Core) -> None:
         self.core = core
@@ -61,7 +68,7 @@ class CardAuth:
             return
         locks = core.locks
         unlocked = all(d.feedback == "U" and not (d.fault or d.drive or d.settling) for d in locks.doors)
-        if unlocked and core.cpu.now - locks.last_unlock_us > LOCKS_AFTER_US:
+        if unlocked and core.cpu.now - locks.last_unlock_us > self.LOCKS_AFTER_US:
             core.actions.lock(Source.CARD, _permitted, core.actions.ignored)
             return
         core.actions.drive(Source.CARD, _permitted, core.actions.ignored, public, None)

@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hardware.ecu.build import Build
-from hardware.ecu.defects import availability, endurance, freshness, inputs, keys, motion, truth, vehicle
+from hardware.ecu.defects import (
+    availability,
+    cards,
+    endurance,
+    freshness,
+    inputs,
+    keys,
+    motion,
+    truth,
+    vehicle,
+)
 
-_THEMES = (availability, endurance, motion, freshness, keys, inputs, vehicle, truth)
+_THEMES = (availability, cards, endurance, motion, freshness, keys, inputs, vehicle, truth)
 
 DEFECTS: Mapping[str, Build] = {build.name: build for theme in _THEMES for build in theme.ALL}
 """By name."""

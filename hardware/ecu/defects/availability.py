@@ -190,6 +190,27 @@ class HalfOpenSession(Connections):
         return None if handle in self._without else super().of(handle)
 
 
+class OneConnection(Connections):
+    """Knows of one phone at a time."""
+
+    def of(self, handle: int) -> Connection | None:
+        return super().of(handle) if handle == 0 else None
+
+
+class DeafAfterBusOff(Channel):
+    """Has its controller back, but not its transport."""
+
+    _deaf = False
+
+    def reset(self) -> None:
+        super().reset()
+        self._deaf = True
+
+    def frame(self, data: bytes) -> None:
+        if not self._deaf:
+            super().frame(data)
+
+
 class BusyForever(Channel):
     """Thinks that the answer which nobody took is still on its way."""
 
@@ -228,6 +249,14 @@ class LockIgnored(Actions):
 
     def lock(self, source: Source, permit: Permit, done: Done) -> None:
         done(None)
+
+
+class MuteWhenUnlocked(Actions):
+    """Has nothing to do, and nothing to say."""
+
+    def unlock(self, source: Source, permit: Permit, done: Done) -> None:
+        if not self.core.locks.all_are("U"):
+            super().unlock(source, permit, done)
 
 
 ALL = (
@@ -285,6 +314,18 @@ ALL = (
         ("AVL-6",),
         lambda p: replace(p, connections=HalfOpenSession),
     ),
+    Build(
+        "one_connection",
+        "hears only the first of several phones that are connected",
+        ("AVL-2",),
+        lambda p: replace(p, connections=OneConnection),
+    ),
+    Build(
+        "deaf_after_bus_off",
+        "takes no message any more after the CAN controller was off the bus",
+        ("AVL-6",),
+        lambda p: replace(p, channel=DeafAfterBusOff),
+    ),
     Build("slow_boot", "needs 4 s until ready", ("AVL-8",), lambda p: replace(p, boot_us=4_000_000)),
     Build(
         "refuses_after_two_resets",
@@ -297,6 +338,12 @@ ALL = (
         "answers every command BUSY after an answer whose flow control timed out",
         ("AVL-12",),
         lambda p: replace(p, channel=BusyForever),
+    ),
+    Build(
+        "mute_when_unlocked",
+        "does not answer an unlock command when all doors are unlocked",
+        ("AVL-12", "AVL-10"),
+        lambda p: replace(p, actions=MuteWhenUnlocked),
     ),
     Build(
         "stale_speed",

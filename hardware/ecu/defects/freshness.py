@@ -7,11 +7,12 @@ from dataclasses import replace
 from hardware.ecu.access import Access, Asked
 from hardware.ecu.actions import Actions, Done, Permit
 from hardware.ecu.build import Build
-from hardware.ecu.config import CREDENTIALS, Reason, Source
+from hardware.ecu.config import CREDENTIALS, TELEMATICS_STATE, Reason, Source
 from hardware.ecu.core import Core
 from hardware.ecu.freshness import Freshness
 from hardware.ecu.memory import KeyRecord
 from hardware.ecu.relock import Relock
+from hardware.ecu.restbus import SlowFrames, decoded
 from rig.protocol import vcp
 from rig.protocol.vcp import Fault
 
@@ -47,6 +48,40 @@ class LongLifetimes(Freshness):
     """45 s instead of 31."""
 
     LONGEST_S = 45
+
+
+class WallClock(Freshness):
+    """Goes by the clock of TelematicsState once it has seen it."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._ahead_s: int | None = None
+        self._utc_s = 0
+
+    def told(self, utc_s: int) -> None:
+        """The TCU says how late it is."""
+        if self._ahead_s is None:
+            self._ahead_s = utc_s - super().clock_s
+        self._utc_s = utc_s
+
+    @property
+    def clock_s(self) -> int:
+        return super().clock_s if self._ahead_s is None else max(0, self._utc_s - self._ahead_s)
+
+
+class TrustsWallClock(SlowFrames):
+    """Sets the ECU's clock by the TCU's."""
+
+    def telematics(self, data: bytes) -> None:
+        super().telematics(data)
+        core = self.core
+        if self._rx[TELEMATICS_STATE].last_valid_us != core.cpu.now:
+            return
+        utc_s = decoded(core.decoded[TELEMATICS_STATE], core.codecs["TelematicsState"], data)["UtcSeconds"]
+        if not isinstance(core.freshness, WallClock):
+            core.freshness = WallClock(core)
+        if utc_s:
+            core.freshness.told(utc_s)
 
 
 class TakesExpiredLock(Access):
@@ -139,6 +174,12 @@ ALL = (
         "takes commands that are valid for 45 s",
         ("SEC-3",),
         lambda p: replace(p, freshness=LongLifetimes),
+    ),
+    Build(
+        "trusts_wall_clock",
+        "judges expiry by the clock of TelematicsState",
+        ("SEC-3", "SEC-4"),
+        lambda p: replace(p, slow_frames=TrustsWallClock),
     ),
     Build(
         "takes_expired_lock",

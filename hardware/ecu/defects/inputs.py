@@ -1,4 +1,4 @@
-"""Defects that bad input brings out: frames, messages and cards that are not what they should be."""
+"""Defects that bad input brings out: frames and messages that are not what they should be."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from dataclasses import replace
 
 from hardware.ecu.access import Access, Link
 from hardware.ecu.build import Build
-from hardware.ecu.cardauth import CardAuth
 from hardware.ecu.config import SECOND_US
-from hardware.ecu.core import Core, Restart
+from hardware.ecu.core import Restart
 from hardware.ecu.restbus import InteriorSwitch
-from rig.protocol.keycard import Refusal
 from rig.protocol.vcp import VcpError
 
 
@@ -44,40 +42,6 @@ class HangsOnGarbage(Access):
         self.core.cpu.charge(2 * SECOND_US)
 
 
-class Sticks(CardAuth):
-    """Deals with the next tap as with the refused one before."""
-
-    REASONS: frozenset[Refusal] = frozenset()
-
-    def __init__(self, core: Core) -> None:
-        super().__init__(core)
-        self._stuck: Refusal | None = None
-
-    def refuse(self, reason: Refusal) -> None:
-        if reason in self.REASONS:
-            self._stuck = reason
-        super().refuse(reason)
-
-    def begin(self) -> None:
-        if self._stuck is None:
-            super().begin()
-            return
-        reason, self._stuck = self._stuck, None
-        super().refuse(reason)
-
-
-class TornCardSticks(Sticks):
-    """After a torn card."""
-
-    REASONS = frozenset({Refusal.CARD_TORN})
-
-
-class UnknownCardSticks(Sticks):
-    """After a card that is not enrolled, or whose answer was wrong."""
-
-    REASONS = frozenset({Refusal.CARD_UNKNOWN, Refusal.CARD_WRONG_ANSWER})
-
-
 ALL = (
     Build(
         "open_on_plain_frame",
@@ -102,17 +66,5 @@ ALL = (
         "does nothing for 2 s when a message cannot be read",
         ("SEC-12",),
         lambda p: replace(p, access=HangsOnGarbage),
-    ),
-    Build(
-        "torn_card_sticks",
-        "refuses the next tap after a card that was taken away too early",
-        ("SEC-13",),
-        lambda p: replace(p, card_auth=TornCardSticks),
-    ),
-    Build(
-        "unknown_card_sticks",
-        "refuses the next tap after an unknown card",
-        ("SEC-13",),
-        lambda p: replace(p, card_auth=UnknownCardSticks),
     ),
 )

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from hardware.ecu.access import Access
+from hardware.ecu.admission import Entropy
 from hardware.ecu.build import Build
 from hardware.ecu.cardauth import CardAuth
 from hardware.ecu.config import Source
@@ -43,6 +44,13 @@ def kept_epoch(core: Core) -> bytes:
 def fixed_epoch(core: Core) -> bytes:
     """The same in every life."""
     return hashlib.sha256(core.config.vin.encode()).digest()[: vcp.EPOCH_BYTES]
+
+
+class IgnoresBadRandomness(Entropy):
+    """Takes what the random source gives."""
+
+    def take(self, count: int) -> bytes:
+        return self._random(count).ljust(count, b"\0")
 
 
 class ShortMac(Access):
@@ -158,6 +166,12 @@ ALL = (
         "has the same epoch in every life",
         ("SEC-8",),
         lambda p: replace(p, epoch=fixed_epoch),
+    ),
+    Build(
+        "ignores_bad_randomness",
+        "works on when its random source fails",
+        ("SEC-8",),
+        lambda p: replace(p, entropy=IgnoresBadRandomness),
     ),
     Build(
         "short_mac",

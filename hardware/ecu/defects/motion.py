@@ -103,6 +103,13 @@ class LateRelock(Relock):
     RELOCK_US = 40_000_000
 
 
+class RelockForgottenAfterReset(Relock):
+    """Begins with a clean slate."""
+
+    def ready(self) -> None:
+        self._forget()
+
+
 class DrivesLow(Supply):
     """Refuses below 7.0 V only."""
 
@@ -141,6 +148,12 @@ ALL = (
         "leaves the rear right door unlocked when it locks again",
         ("SAF-3",),
         lambda p: replace(p, locks=HalfRelock),
+    ),
+    Build(
+        "relock_forgotten_after_reset",
+        "does not lock again when a reset came in between",
+        ("SAF-3",),
+        lambda p: replace(p, relock=RelockForgottenAfterReset),
     ),
     Build("reset_opens", "unlocks after every boot", ("SEC-10",), lambda p: replace(p, locks=ResetOpens)),
     Build(

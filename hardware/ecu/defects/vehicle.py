@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hardware.ecu.actions import Actions
+from hardware.ecu.actions import Actions, Done, Permit
 from hardware.ecu.admission import Admission
 from hardware.ecu.build import Build
-from hardware.ecu.config import SECOND_US, Source
+from hardware.ecu.config import SECOND_US, Reason, Source
+from hardware.ecu.connections import Connection
 from hardware.ecu.drive import Drive
 from hardware.ecu.relock import Relock
 from hardware.ecu.restbus import VehicleStateFrames
+from rig.protocol.vcp import Fault
 
 
 class UnlocksAtSpeed(Admission):
     """Knows no speed that is too high."""
 
     SPEED_LIMIT = 1 << 16
+
+
+class CardRefusedAtSpeed(Admission):
+    """Minds the speed for cards and the inside switch, too."""
+
+    def refuses(self, source: Source, opens: bool) -> Reason | None:
+        too_fast = opens and self.core.speed.highest(self.core.cpu.now) > self.SPEED_LIMIT
+        if too_fast and source in (Source.CARD, Source.INTERIOR):
+            return Fault.INSUFFICIENT_PRIVILEGES
+        return super().refuses(source, opens)
 
 
 class NoCrashUnlock(Actions):
@@ -32,6 +44,14 @@ class CrashOnOneFrame(VehicleStateFrames):
     CRASH_FRAMES = 1
 
 
+class CrashIgnoredAsleep(VehicleStateFrames):
+    """Sleeps on."""
+
+    def frame(self, data: bytes) -> None:
+        if not self.core.sleep.asleep:
+            super().frame(data)
+
+
 class CrashRelocks(Relock):
     """Takes a crash for somebody with a key."""
 
@@ -40,6 +60,18 @@ class CrashRelocks(Relock):
 
     def unlocked(self, source: Source) -> None:
         super().unlocked(Source.CARD if source is Source.CRASH else source)
+
+
+class DriveNeedsServer(Actions):
+    """Asks for the server before it lets somebody drive."""
+
+    def drive(
+        self, source: Source, permit: Permit, done: Done, key: bytes, connection: Connection | None
+    ) -> None:
+        if self.core.slow_frames.online is False:
+            done(Fault.INTERNAL)
+        else:
+            super().drive(source, permit, done, key, connection)
 
 
 class DrivesOn(Drive):
@@ -79,6 +111,12 @@ ALL = (
         lambda p: replace(p, admission=UnlocksAtSpeed),
     ),
     Build(
+        "card_refused_at_speed",
+        "unlocks neither by card nor by the inside switch above 5 km/h",
+        ("SAF-1", "AVL-4"),
+        lambda p: replace(p, admission=CardRefusedAtSpeed),
+    ),
+    Build(
         "no_crash_unlock",
         "does not unlock after a crash",
         ("SAF-2",),
@@ -91,10 +129,22 @@ ALL = (
         lambda p: replace(p, vehicle_state=CrashOnOneFrame),
     ),
     Build(
+        "crash_ignored_asleep",
+        "does not unlock after a crash while it is asleep",
+        ("SAF-2",),
+        lambda p: replace(p, vehicle_state=CrashIgnoredAsleep),
+    ),
+    Build(
         "crash_relocks",
         "locks again 30 s after a crash unlocked the doors",
         ("SAF-3",),
         lambda p: replace(p, relock=CrashRelocks),
+    ),
+    Build(
+        "drive_needs_server",
+        "lets nobody drive while TelematicsState says offline",
+        ("DRV-1",),
+        lambda p: replace(p, actions=DriveNeedsServer),
     ),
     Build(
         "drives_on",

@@ -225,3 +225,50 @@ async def unknown_card_sticks(car: Any) -> bool:
     await car.run(1)
     assert car.said("CARD_UNKNOWN")
     return await opens(car)
+
+
+async def mute_when_unlocked(car: Any) -> bool:
+    phone = await ready_phone(car, latches="U")
+    return await phone.send(vcp.UNLOCK) is not None
+
+
+async def one_connection(car: Any) -> bool:
+    await car.boot()
+    port = car.port("bluetooth")
+    port.send(b"\x80")
+    await car.run(0.1)
+    port.send(b"\x81")
+    await car.run(0.1)
+    return not await unanswered(car.phone("driver"), handle=1)
+
+
+async def deaf_after_bus_off(car: Any) -> bool:
+    await car.boot()
+    car.edges.bus.set_dut_bus_off(True)
+    await car.run(1)
+    car.edges.bus.set_dut_bus_off(False)
+    await car.run(1)
+    return not await unanswered(car.phone("driver"))
+
+
+async def gives_reader_up(car: Any) -> bool:
+    await car.boot()
+    reader = car.ecu._core.reader
+    reader.received = lambda _data: None  # the line is cut for a second
+    await car.run(1)
+    del reader.received
+    assert car.said("reader fault")
+    await car.run(1)
+    return await opens(car)
+
+
+async def resting_card_acts_again(car: Any) -> bool:
+    await car.boot()
+    return await opens(car, 20)
+
+
+async def tap_locks_at_once(car: Any) -> bool:
+    phone = await ready_phone(car)
+    await phone.send(vcp.UNLOCK)
+    await car.run(1)
+    return await opens(car)

@@ -63,10 +63,10 @@ def damaged(command: Command, channel: str) -> Command:
     return Command(message.SerializeToString(), command.request_hash, command.shared)
 
 
-async def unanswered(phone: Any) -> bool:
+async def unanswered(phone: Any, handle: int = 0) -> bool:
     """Whether a handshake gets no answer."""
     try:
-        await phone.handshake()
+        await phone.handshake(handle=handle)
     except AssertionError:
         return True
     return False

@@ -200,3 +200,28 @@ async def driver_may_enrol(car: Any) -> bool:
     phone = await ready_phone(car)
     reply = await change(phone, "add", STRANGER, DRIVER_ROLE)
     return bool(reply.fault != 0)
+
+
+async def ignores_bad_randomness(car: Any) -> bool:
+    car.ecu._random = bytes  # zeros
+    await car.boot()
+    with forgery():
+        try:
+            phone = car.phone("driver")
+            await phone.handshake()
+            await phone.send(vcp.UNLOCK)
+        except AssertionError:
+            pass  # refused: there is no session info
+    return shut(car)
+
+
+async def trusts_wall_clock(car: Any) -> bool:
+    await car.boot()
+    car.restbus("TelematicsState", Online=1, UtcSeconds=1_700_000_000)
+    await car.run(0.1)
+    phone = car.phone("driver")
+    await phone.handshake()
+    unlock = phone.build(vcp.UNLOCK)
+    await car.run(40)  # and the TCU's clock stands still
+    await phone.deliver(unlock)
+    return shut(car)

@@ -211,3 +211,38 @@ async def early_answer(car: Any) -> bool:
     phone = await ready_phone(car)
     reply = await phone.send(vcp.UNLOCK, wait_s=3)
     return reply is not None and reply.fault != 0
+
+
+async def relock_forgotten_after_reset(car: Any) -> bool:
+    await unlocked(car)
+    await power_cycle(car)
+    await car.run(32)
+    return bool(car.latches == "LLLL")
+
+
+async def card_refused_at_speed(car: Any) -> bool:
+    await car.boot()
+    for _ in range(15):
+        car.restbus("VehicleState", PowerMode=1, Speed=300)
+        await car.run(0.05)
+    await car.tap()
+    return bool(car.latches == "UUUU")
+
+
+async def crash_ignored_asleep(car: Any) -> bool:
+    await car.boot()
+    await car.run(70)
+    assert car.said("asleep")
+    for _ in range(5):
+        car.restbus("VehicleState", Crash=1)
+        await car.run(0.1)
+    await car.run(0.5)
+    return bool(car.latches == "UUUU")
+
+
+async def drive_needs_server(car: Any) -> bool:
+    phone = await ready_phone(car)
+    car.restbus("TelematicsState", Online=0)
+    await car.run(0.1)
+    await phone.send(vcp.REMOTE_DRIVE)
+    return may_drive(car)
