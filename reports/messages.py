@@ -14,7 +14,7 @@ from rig.scenario import Scenario
 from rig.trace import Event, Trace, number, octets, word
 
 DRIVER, PHONE, SERVER, TCU, MODULE = "driver", "phone", "server", "TCU", "module"
-ATTACKER, CAN, READER, ECU, MOTOR = "attacker", "CAN", "card reader", "ECU", "motors"
+ATTACKER, GATEWAY, CAN, READER, ECU, MOTOR = "attacker", "gateway", "CAN", "card reader", "ECU", "motors"
 TOGETHER_US = 60_000
 """What four doors do within this is one message."""
 LOCK_STATUS, INTERIOR_SWITCH = 0x1A0, 0x1E0
@@ -58,7 +58,8 @@ class Message:
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for messages that differ in numbers only."""
-        return (self.source, self.target, re.sub(r"\d+", "0", self.text), self.via, self.reply, self.lost, self.tone)
+        text = re.sub(r"\d+(\.\d+)?", "0", self.text)
+        return (self.source, self.target, text, self.via, self.reply, self.lost, self.tone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,10 @@ class _Reader:
 
     def tap(self, e: Event) -> None:
         who = word(e, 3)
-        self.say(e, who if who == "guest" else DRIVER, READER, "card to the reader")
+        if who in (DRIVER, "guest"):
+            self.say(e, who, READER, "card to the reader")
+        else:
+            self.say(e, ATTACKER, READER, f"{who} card to the reader", tone="hostile")
 
     def auth(self, e: Event) -> None:
         self.say(e, READER, ECU, "card proves itself", tone="good")
@@ -270,6 +274,18 @@ class _Reader:
     def boot(self, e: Event) -> None:
         self.say(e, ECU, "", f"boots (number {number(e, 2)})" if len(e) > 2 else "boots")
 
+    def speed(self, e: Event) -> None:
+        self.say(e, GATEWAY, ECU, f"speed {number(e, 2) / 10:g} km/h", CAN)
+
+    def crash(self, e: Event) -> None:
+        self.say(e, GATEWAY, ECU, "crash" if number(e, 2) else "no more crash", CAN)
+
+    def interior(self, e: Event) -> None:
+        self.say(e, GATEWAY, ECU, f"inside switch: {word(e, 2)}", CAN)
+
+    def doubt(self, e: Event) -> None:
+        self.say(e, self.phone(word(e, 2)), "", "session info that does not check: left aside", tone="bad")
+
     def healed(self, e: Event) -> None:
         self.healed_us = e[0]
         self.out.append(Rule(e[0], "all failures are healed; every way in is asked once more"))
@@ -278,11 +294,9 @@ class _Reader:
         self.say(e, ECU, "", f"bench: {' '.join(str(f) for f in e[1:])}", tone="bad")
 
     def can(self, e: Event) -> None:
-        if number(e, 2) == INTERIOR_SWITCH:
-            hostile = word(e, 4) == "attacker"
-            text = f"inside switch frame {octets(e, 3).hex(' ')}"
-            self.say(e, ATTACKER if hostile else CAN, ECU, text, *((CAN,) if hostile else ()),
-                     tone="hostile" if hostile else "plain")  # fmt: skip
+        if number(e, 2) == INTERIOR_SWITCH and word(e, 4) == "attacker":
+            # The gateway's own are told of once, by `interior`.
+            self.say(e, ATTACKER, ECU, f"inside switch frame {octets(e, 3).hex(' ')}", CAN, tone="hostile")
         elif e[0] in self.instants:
             self.say(e, ECU, CAN, f"LockStatus {octets(e, 3).hex(' ')}", tone="bad")
 
@@ -299,10 +313,11 @@ _TAKERS: dict[str, Callable[[_Reader, Event], None]] = {
     "clock": _Reader.clock, "answer": _Reader.answer, "told": _Reader.told, "keyop": _Reader.keyop,
     "handle": _Reader.handle, "tap": _Reader.tap, "auth": _Reader.auth, "attack": _Reader.attack,
     "motor": _Reader.motor, "latch": _Reader.latch, "feedback": _Reader.feedback, "ajar": _Reader.ajar,
-    "supply": _Reader.supply, "boot": _Reader.boot, "healed": _Reader.healed, "lost": _Reader.broke,
+    "supply": _Reader.supply, "boot": _Reader.boot, "speed": _Reader.speed, "crash": _Reader.crash,
+    "interior": _Reader.interior, "doubt": _Reader.doubt, "healed": _Reader.healed, "lost": _Reader.broke,
     "stall": _Reader.broke,
 }  # fmt: skip
-_SILENT = frozenset({"skip", "end", "origin", "fault", "step", "session", "untap", "doubt"})
+_SILENT = frozenset({"skip", "end", "origin", "fault", "step", "session", "untap"})
 """Shown otherwise (faults are bars, a session stands beside the attempt), or of no use to a reader."""
 
 

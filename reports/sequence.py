@@ -15,6 +15,7 @@ from reports.messages import (
     CAN,
     DRIVER,
     ECU,
+    GATEWAY,
     MODULE,
     MOTOR,
     PHONE,
@@ -35,7 +36,7 @@ BLUE, GREEN, ORANGE, RED, GREY = "#0072B2", "#007355", "#E69F00", "#C04F00", "#6
 INK, PAPER, RULE_INK = "#1b1b1b", "#ffffff", "#c9c9c9"
 TONES = {"plain": INK, "good": GREEN, "bad": RED, "hostile": RED}
 
-ORDER = (DRIVER, "guest", PHONE, "guest's phone", SERVER, TCU, MODULE, ATTACKER, CAN, ECU, READER, MOTOR)
+ORDER = (DRIVER, "guest", PHONE, "guest's phone", SERVER, TCU, MODULE, ATTACKER, GATEWAY, CAN, ECU, READER, MOTOR)
 """The lanes from left to right; phones of other keys come after the guest's."""
 ALWAYS = frozenset({DRIVER, PHONE, SERVER, TCU, MODULE, CAN, ECU, MOTOR})
 

@@ -11,6 +11,7 @@ import pytest
 from hardware.vehicle import emulated_model
 from reports.messages import MOST, Message, Rule, messages
 from reports.sequence import sequence_svg
+from rig.faults import CATALOGUE
 from rig.judge.verdicts import Outcome, Verdict
 from rig.model import Result
 from rig.scenario import Attack, Carry, Entry, Fault, Intent, Scenario
@@ -130,7 +131,7 @@ def test_faults_are_bars_with_their_names_and_times() -> None:
         ("open_on_plain_frame", "SEC-1", (Attack("plain_interior", S),)),
         ("lying_status", "STA-1", (Intent("unlock", 0, "card"),)),
         ("reset_opens", "SEC-10", (Fault("power.reset", 0, S),)),
-        ("no_expiry", "SEC-3", (Fault("credential.lifetime_past", 0),)),
+        ("no_expiry", "SEC-3", (Fault("credential.lifetime_past", 0, 10 * S),)),
     ],
 )
 def test_a_failure_is_told_with_demand_verdict_and_instant(
@@ -202,6 +203,31 @@ def test_silences_are_cut_out_and_said() -> None:
     svg = sequence_svg(result.scenario, result.trace)
     assert re.search(r"⋮ \d+\.\d s", words(svg))
     assert float(ElementTree.fromstring(svg).get("height", "0")) < 1500
+
+
+def test_what_the_gateway_says_and_key_changes_are_told() -> None:
+    trace = Trace(
+        [
+            (5, "origin"), (6, "speed", 300), (7, "crash", 1), (8, "interior", "unlock"),
+            (9, "keyop", 0, "guest", "revoke", 0), (9, "doubt", "phone", 4), (10, "tap", -1, "unknown"),
+            (11, "boot", 2), (12, "hand", "cloud", "ab", "malformed"), (13, "answer", "cloud", "ab", 17),
+        ],
+        5,
+    )  # fmt: skip
+    told = [f"{m.source}>{m.target} {m.text}" for m in messages(Scenario(), trace) if isinstance(m, Message)]
+    assert told == [
+        "gateway>ECU speed 30 km/h", "gateway>ECU crash", "gateway>ECU inside switch: unlock",
+        "ECU>phone revoke guest: done", "phone> session info that does not check: left aside",
+        "attacker>card reader unknown card to the reader", "ECU> boots (number 2)",
+        "attacker>ECU command (malformed), by cloud", "ECU>phone command: time expired",
+    ]  # fmt: skip
+    legible(sequence_svg(Scenario(), trace))
+
+
+@pytest.mark.parametrize("mode", CATALOGUE)
+def test_every_mode_can_be_drawn(mode: str) -> None:
+    result = play(Fault(mode, 0, 5 * S), Intent("unlock", S), Intent("drive", 9 * S, "bluetooth"))
+    legible(sequence_svg(result.scenario, result.trace))
 
 
 def test_unknown_events_broken_benches_and_empty_runs_are_drawn_too() -> None:
