@@ -49,7 +49,7 @@ class Script:
 
 def script(source: Source) -> Script:
     """One script of any plot."""
-    plot = source.choice(tuple(PLOTS))
+    plot = source.choice(OFTEN)
     session: Session = source.choice(("cold", "warm"))
     doors: Doors = "unlocked" if plot != "nobody" and source.integer(0, 9) == 9 else "locked"
     start_us = time(source, 500_000, 4 * S)
@@ -140,7 +140,7 @@ def _both(source: Source, at_us: int, unlocked: bool) -> list[Intent]:
 def _life(source: Source, at_us: int, unlocked: bool) -> list[Intent]:
     """A longer life: several wishes with pauses between seconds and days."""
     out: list[Intent] = []
-    for number in range(source.integer(3, 6)):
+    for number in range(source.integer(3, 4)):
         want: Want = "unlock" if (number % 2 == 0) != unlocked else "lock"
         via = source.choice(VIAS)
         out.append(Intent(want, at_us, via))
@@ -174,3 +174,8 @@ PLOTS: dict[str, Plot] = {
     "life": _life,
     "nobody": _nobody,
 }
+OFTEN = (
+    "one", "one", "one", "one", "one", "there and back", "there and back", "there and back", "quick", "quick", "again",
+    "again", "drive", "rested", "guest", "both", "life", "nobody",
+)  # fmt: skip
+"""Plain ones are cheap, and find most."""

@@ -14,7 +14,7 @@ from rig.world.isotpport import IsoTpPort
 from rig.world.slowcycle import SlowCycle
 
 if TYPE_CHECKING:
-    from rig.world.bluetooth import Connection
+    from rig.world.btlink import Connection
     from rig.world.world import World
 
 SLOTS = 3
