@@ -407,6 +407,10 @@ class CanPort:
         if on:
             raise Unsupported(f"{self._name}: a log flood needs a bus with arbitration; this line has none")
 
+    def set_babble(self, on: bool) -> None:
+        if on:
+            raise Unsupported(f"{self._name}: a babbling node needs a bus with arbitration; this line has none")
+
     def send(self, sender: _Node, can_id: int, data: bytes) -> None:
         """Puts a node's frame on the wire and before the other nodes."""
         self._link.send(can_id, data)

@@ -6,9 +6,10 @@ Everything is fresh for each run: bus, lines, memory and ECU; all randomness com
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from hardware.ecu import config as ids
-from hardware.ecu.memory import MemoryPort, RamMemory
+from hardware.ecu.memory import MemoryPort, PowerCut, RamMemory
 from hardware.ecu.onkernel import EcuOnKernel
 from hardware.ecu.registry import build_ecu
 from hardware.provision import Provision
@@ -30,19 +31,75 @@ HEARD = frozenset(
 )
 """Identifiers that cost the ECU time; log frames do too."""
 
-CAPABILITIES = frozenset({"can.bus_off", "can.flood", "power.reset", "power.dip", "idle.skip"})
+CAPABILITIES = frozenset(
+    {
+        "can.bus_off", "can.flood", "can.babble", "power.reset", "power.dip", "memory.step", "dut.random",
+        "idle.skip",
+    }
+)  # fmt: skip
+
+
+class WatchedMemory:
+    """Memory whose writes can be told of, and cut.
+
+    Attributes:
+        told: called before each write; True: the supply goes away at that instant.
+    """
+
+    def __init__(self, memory: MemoryPort) -> None:
+        self._memory = memory
+        self.told: Callable[[], bool] | None = None
+
+    def read(self, slot: int) -> bytes:
+        """What a slot holds."""
+        return self._memory.read(slot)
+
+    def write(self, slot: int, data: bytes) -> None:
+        """Writes to a slot.
+
+        Raises:
+            PowerCut: the supply went away before.
+        """
+        if self.told is not None and self.told():
+            raise PowerCut
+        self._memory.write(slot, data)
+
+
+class RandomSource:
+    """The DUT's randomness, from the run's seed.
+
+    Attributes:
+        stuck: it gives the same byte over and over.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._source = random.Random(f"{seed}/ecu")
+        self.stuck = False
+
+    def __call__(self, count: int) -> bytes:
+        return b"\xa5" * count if self.stuck else self._source.randbytes(count)
 
 
 class ModelEdges:
     """The rig's ends of all lines (implements `rig.ports.Edges`), and the ECU behind them."""
 
     def __init__(
-        self, bus: SimBus, uart: SimUart, io: SimText, console: SimText, ecu: EcuOnKernel, collapse: bool
+        self,
+        bus: SimBus,
+        uart: SimUart,
+        io: SimText,
+        console: SimText,
+        ecu: EcuOnKernel,
+        collapse: bool,
+        memory: WatchedMemory,
+        source: RandomSource,
     ) -> None:
         self._bus = bus
         self._uart = uart
         self._io = io
         self._console = console
+        self._memory = memory
+        self._source = source
         self.dut = ecu
         self._capabilities = CAPABILITIES if collapse and ecu.ecu.idle_skip else CAPABILITIES - {"idle.skip"}
 
@@ -65,6 +122,12 @@ class ModelEdges:
     @property
     def capabilities(self) -> frozenset[str]:
         return self._capabilities
+
+    def watch_memory(self, told: Callable[[], bool]) -> None:
+        self._memory.told = told
+
+    def set_random_stuck(self, stuck: bool) -> None:
+        self._source.stuck = stuck
 
     def dut_quiet_until(self) -> int | None:
         if not self._uart.idle or not self._io.idle:
@@ -104,11 +167,10 @@ def model_edges(
     """
     bus = SimBus(kernel, on_frame=on_frame, collapse_flood=collapse)
     uart, io, console = SimUart(kernel), SimText(kernel), SimText(kernel)
-    source = random.Random(f"{seed}/ecu")
-    ecu = build_ecu(
-        identities.config(), memory or RamMemory(identities.memory_image()), source.randbytes, defect
-    )
+    source = RandomSource(seed)
+    watched = WatchedMemory(memory or RamMemory(identities.memory_image()))
+    ecu = build_ecu(identities.config(), watched, source, defect)
     bound = EcuOnKernel(kernel, ecu, uart.b, io.b, console.b.write)
     node = bus.node("ecu", bound.can_rx, HEARD, on_state=bound.bus_off, on_flood=bound.flood)
     bound.connect_can(node)
-    return ModelEdges(bus, uart, io, console, bound, collapse)
+    return ModelEdges(bus, uart, io, console, bound, collapse, watched, source)

@@ -14,6 +14,7 @@ import shutil
 import signal
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -94,6 +95,15 @@ class WireEdges:
     @property
     def capabilities(self) -> frozenset[str]:
         return self._capabilities
+
+    def watch_memory(self, told: Callable[[], bool]) -> None:
+        """Refused: nobody can see into a DUT behind wires."""
+        raise Unsupported("writes of a DUT behind wires cannot be seen")
+
+    def set_random_stuck(self, stuck: bool) -> None:
+        """Refused: see above."""
+        if stuck:
+            raise Unsupported("the random source of a DUT behind wires cannot be reached")
 
     def dut_quiet_until(self) -> int | None:
         """None: nobody can see into a DUT behind wires."""

@@ -47,6 +47,13 @@ class CanBus(Protocol):
             Unsupported: this bus has no arbitration or bit rate of its own.
         """
 
+    def set_babble(self, on: bool) -> None:
+        """Fills the bus with an identifier below all others, so that nobody else gets it, or stops doing so.
+
+        Raises:
+            Unsupported: this bus has no arbitration or bit rate of its own.
+        """
+
     @property
     def quiet(self) -> bool:
         """True if no frame is pending or under way (always False where that cannot be known)."""
@@ -90,6 +97,20 @@ class Edges(Protocol):
     @property
     def capabilities(self) -> frozenset[str]:
         """Names such as "can.bus_off", "can.flood", "power.dip", "idle.skip"."""
+
+    def watch_memory(self, told: Callable[[], bool]) -> None:
+        """Has `told` called before each write to the DUT's non-volatile memory; True: its supply is cut there.
+
+        Raises:
+            Unsupported: nobody can see into this DUT.
+        """
+
+    def set_random_stuck(self, stuck: bool) -> None:
+        """Has the DUT's random source give the same over and over, or work again.
+
+        Raises:
+            Unsupported: nobody can see into this DUT.
+        """
 
     def dut_quiet_until(self) -> int | None:
         """The time in µs until which the DUT will do nothing but its idle cycles; None: unknown or busy."""

@@ -120,7 +120,7 @@ class Access:
 
     def _handshake(self, link: Link, public: bytes, routing: bytes, uuid: bytes) -> None:
         core = self.core
-        if not core.entropy.healthy:
+        if not core.random_works():
             self._plain(link, routing, uuid, Fault.INTERNAL)
             return
         core.cpu.charge(core.cpu.SIGNATURE_US)
@@ -157,7 +157,7 @@ class Access:
         if command.sig_type != _SIGNATURE_OF[link.source]:
             self._plain(link, command.routing, command.uuid, Fault.BAD_PARAMETER)
             return
-        if not core.entropy.healthy:
+        if not core.random_works():
             self._plain(link, command.routing, command.uuid, Fault.INTERNAL)
             return
         asked = Asked(link, command, key, vcp.shared_key(core.config.identity, command.public))

@@ -21,6 +21,9 @@ SPEED_LIMIT = 50
 _LOW_SUPPLY = {Source.CARD: Refusal.CARD_LOW_SUPPLY, Source.INTERIOR: Refusal.INTERIOR_LOW_SUPPLY}
 
 
+TEST_BYTES = 16
+
+
 class EntropyFailure(Exception):
     """The random source repeats itself or gives nothing."""
 
@@ -29,13 +32,24 @@ class Entropy:
     """Random bytes, tested at boot and at every use.
 
     Attributes:
-        healthy: False from the first failure until the next boot: remote requests are refused.
+        healthy: False from a failure until a later test passes: remote requests are refused.
     """
 
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self._random = random
         self._last = b""
         self.healthy = True
+
+    def works(self) -> bool:
+        """Whether it may be relied on; one that has failed is tested again."""
+        if not self.healthy:
+            try:
+                self.take(TEST_BYTES)
+                self.take(TEST_BYTES)
+            except EntropyFailure:
+                return False
+            self.healthy = True
+        return True
 
     def take(self, count: int) -> bytes:
         """Fresh bytes.
@@ -71,7 +85,7 @@ class Admission:
         if core.supply.low:
             return _LOW_SUPPLY.get(source, Fault.INTERNAL)
         if source in REMOTE:
-            if not core.entropy.healthy:
+            if not core.random_works():
                 return Fault.INTERNAL
             if opens and core.speed.highest(core.cpu.now) > self.SPEED_LIMIT:
                 return Fault.INSUFFICIENT_PRIVILEGES

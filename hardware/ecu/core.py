@@ -213,8 +213,20 @@ class Core:
             self.entropy.take(EPOCH_BYTES)
             self.epoch = self._parts.epoch(self)
         except EntropyFailure:
-            # No epoch: remote requests are refused until the next boot.
+            # No epoch: remote requests are refused until the source works.
             self.epoch = b""
+
+    def random_works(self) -> bool:
+        """Whether there is randomness to rely on, and an epoch made of it."""
+        if not self.entropy.works():
+            return False
+        if not self.epoch:
+            try:
+                self.epoch = self._parts.epoch(self)
+            except EntropyFailure:
+                return False
+            self.log(f"random source works again epoch={self.epoch.hex()}")
+        return True
 
     def _banner(self) -> None:
         image = self.store.image
@@ -277,6 +289,7 @@ class Core:
             or self.card_auth.active
             or self.cloud.busy
             or self.bluetooth.busy
+            or self.status.news
         )
 
     def skip(self, now_us: int, delta_us: int) -> None:

@@ -20,6 +20,9 @@ DUT = "ecu"
 FLOOD_ID, FLOOD_IDS = 0x500, 16
 """The flood's frames run through 0x500..0x50F (vehicle.md section 1, TelematicsLog), lowest first."""
 FLOOD_SENDER = "flood"
+BABBLE_ID = 0x100
+BABBLE_SENDER = "babbler"
+"""A node gone mad: below every identifier of the body CAN (faults.md), back to back."""
 
 ERROR_BITS = 6 + 6 + 8 + 3
 """A broken frame costs two superposed error flags, delimiter and intermission (ISO 11898-1:2015, 10.4)."""
@@ -165,6 +168,9 @@ class SimBus:
         self._flooding = False
         self._flood_count = 0
         self._flooder = SimNode(self, FLOOD_SENDER, _deaf, frozenset(), None, None)
+        self._babbler = SimNode(self, BABBLE_SENDER, _deaf, frozenset(), None, None)
+        self._babbling = False
+        self._flood_wanted = False
 
     # -- the port ----------------------------------------------------------------------------------
 
@@ -187,7 +193,7 @@ class SimBus:
             on_flood: told the period in µs when a collapsed flood begins, None when it ends.
         """
         made = SimNode(self, name, receive, ids, on_state, on_flood)
-        made._off = name in self._off
+        made._off = name in self._off or self._babbling
         self._nodes.append(made)
         self._reroute()
         self._tell_flood()
@@ -212,7 +218,7 @@ class SimBus:
             self._off.discard(name)
         changed = [node for node in self._nodes if node.name == name]
         for node in changed:
-            node._off = off
+            node._off = off or self._babbling
         self._reroute()
         if off:
             self._drop_frames(name)
@@ -221,8 +227,37 @@ class SimBus:
                 node._on_state(off)
         self._tell_flood()
 
+    def set_babble(self, on: bool) -> None:
+        """Begins or ends back-to-back frames of the lowest identifier: nobody else gets a frame through.
+
+        Senders give up at once what they cannot send; the frame under way is completed.
+        """
+        self._settle()
+        if on == self._babbling:
+            return
+        if on:
+            self._flood(False)
+            self._pending.clear()
+            if self._busy and self._frame is not None and self._start_us >= self._kernel.now:
+                self._withdraw()
+                self._pending.clear()
+        self._babbling = on
+        for node in self._nodes:
+            node._off = on or node.name in self._off
+        self._reroute()
+        if not on:
+            self._flood(self._flood_wanted)
+        if not self._busy:
+            self._arbitrate()
+        self._tell_flood()
+
     def set_flood(self, on: bool) -> None:
         """Begins or ends a flood of back-to-back frames 0x500..0x50F; the one under way is completed."""
+        self._flood_wanted = on
+        if not self._babbling:
+            self._flood(on)
+
+    def _flood(self, on: bool) -> None:
         self._settle()
         if on == self._flooding:
             return
@@ -257,7 +292,7 @@ class SimBus:
         Idle cycles skipped in a collapsed flood leave its grid where it was: frames after the gap may be off by
         up to one frame time, as they are by any other phase of the flood.
         """
-        if self._flooding and not self._collapse:
+        if (self._flooding or self._babbling) and not self._collapse:
             return False
         return not (self._busy or self._kernel.now < self._free_us)
 
@@ -267,6 +302,10 @@ class SimBus:
         """Chooses the next frame and the instant it begins; the bus must not be busy."""
         pending = self._pending
         start = max(self._kernel.now, self._free_us)
+        if self._babbling:
+            if not self._collapse:
+                self._begin((BABBLE_ID, 0, self._babbler, bytes(8)), start, BABBLE_ID)
+            return
         if self._flooding:
             head = FLOOD_ID + self._flood_count % FLOOD_IDS
             if not self._collapse:
@@ -321,7 +360,7 @@ class SimBus:
             routes[can_id] = hearers = self._hearers(sender, can_id)
         for receive in hearers:
             receive(can_id, data)
-        if self._flooding:
+        if self._flooding or self._babbling:
             self._busy = False
             self._arbitrate()
         elif self._pending:
@@ -364,6 +403,7 @@ class SimBus:
 
     def _reroute(self) -> None:
         self._flooder._routes.clear()
+        self._babbler._routes.clear()
         for node in self._nodes:
             node._routes.clear()
 

@@ -32,6 +32,8 @@ from rig.protocol.keycard import (
 )
 from rig.protocol.vcp import VcpError
 
+ANSWER_US = 30_000
+"""A usual card's time for the answer to a challenge (ours; vehicle.md section 3 has up to 200 ms as healthy)."""
 SHORT_US = 3_000
 """An answer that needs no computation, with its time on the air: 65 bytes at 106 kbit/s take 6 ms at most."""
 SENS_RES = b"\x00\x44"
@@ -62,7 +64,7 @@ class Card:
     def __init__(
         self,
         key: CardKey,
-        answer_delay_us: int = 30_000,
+        answer_delay_us: int = ANSWER_US,
         on_auth: Callable[[bytes, bytes], object] | None = None,
         aids: frozenset[bytes] = frozenset((AID, AID_FALLBACK)),
     ) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rig.kernel import Handle, Kernel
 from rig.ports import TextLine
+from rig.sim.wear import Ailment, Wear
 
 DOORS = ("FL", "FR", "RL", "RR")
 DIRECTIONS = ("U", "L")
@@ -37,13 +38,15 @@ class PlantListener(Protocol):
 
     def __call__(self, kind: str, *fields: int | str) -> None:
         """`kind` and fields as in the trace: motor door direction on, latch door state, feedback door state,
-        ajar door open, supply mv."""
+        ajar door open, supply mv, stuck door direction (a drive began that moves nothing)."""
 
 
 class _Door:
     """One door's motor, latch and switch."""
 
-    __slots__ = ("name", "driven", "moving", "latch", "shown", "ajar", "timer", "flips_us")
+    __slots__ = (
+        "name", "driven", "moving", "latch", "shown", "ajar", "timer", "flips_us", "began_us", "progress", "late",
+    )  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -54,6 +57,11 @@ class _Door:
         self.ajar = False
         self.timer: Handle | None = None
         self.flips_us = 0
+        self.began_us = 0
+        # How far a slow motor has come, in µs of drive, and whereto.
+        self.progress = ("", 0)
+        # Feedback that is still to come.
+        self.late: list[Handle] = []
 
 
 class Plant:
@@ -73,6 +81,8 @@ class Plant:
     Attributes:
         malformed: how many lines of the DUT could not be understood and were ignored.
         supply_mv: supply at the DUT's pin.
+        wear: what is wrong at the doors.
+        on_step: told of each protocol step before it has its effect.
     """
 
     def __init__(
@@ -86,6 +96,8 @@ class Plant:
         self.malformed = 0
         self.supply_mv = 0
         self.drive_effect = drive_effect
+        self.wear = Wear()
+        self.on_step: Callable[[str], None] | None = None
         self._kernel = kernel
         self._io = io
         self._on_event = on_event
@@ -139,6 +151,34 @@ class Plant:
             raise ValueError(f"no door {door!r}; doors are {', '.join(DOORS)}")
         self._io.write(f"H {door} {int(pulled)}")
 
+    def ail(self, kind: str, door: int, value: int = 0) -> Callable[[], None]:
+        """Something at the doors is wrong until the function returned is called.
+
+        Args:
+            kind: see `rig.sim.wear.Ailment`.
+            door: 1 to 4, or 0 for all.
+            value: pulses or ms.
+        """
+        doors = frozenset(DOORS[door - 1 : door] if door else DOORS)
+        one = Ailment(kind, doors, value, shown={name: self._doors[name].shown for name in doors})
+        end = self.wear.add(one)
+
+        def healed() -> None:
+            end()
+            for name in DOORS:
+                if name not in doors:
+                    continue
+                faulty = self._doors[name]
+                if kind in ("lost", "late", "stuck", "stale"):
+                    self._drop_late(faulty)
+                    # A wire has a level: what is so now is seen as soon as it is whole.
+                    if self.supply_mv >= OFF_MV:
+                        self._tell(faulty)
+                elif kind == "slow":
+                    faulty.progress = ("", 0)
+
+        return healed
+
     def set_supply(self, mv: int) -> None:
         """Sets the supply at the DUT's pin, in mV; below 6.5 V every drive breaks."""
         if mv < 0:
@@ -150,6 +190,7 @@ class Plant:
             self._forgotten = True
             for door in self._doors.values():
                 self._release(door)
+                self._drop_late(door)
         self._io.write(f"V {mv}")
         # Wires have levels, lines do not: a DUT that boots must be told them. Its host may listen from the
         # one threshold on or from the other, so both are served.
@@ -178,6 +219,8 @@ class Plant:
         else:
             door.driven.remove(direction)
         self._on_event("motor", door.name, direction, int(on))
+        if self.on_step is not None:
+            self.on_step("motor.on" if on else "motor.off")
         self._restart(door)
 
     def _release(self, door: _Door) -> None:
@@ -201,13 +244,27 @@ class Plant:
                 self._flip(door)
             else:
                 door.timer = None
+                if self.wear.motors and door.moving is not None:
+                    before = door.progress[1] if door.progress[0] == door.moving else 0
+                    done = min(self._kernel.now - door.began_us, self._pulse_us)
+                    door.progress = (door.moving, before + done)
                 self._show(door, door.latch)
         door.moving = wanted
         if wanted is None or wanted == door.latch:
             return
         if self.drive_effect is not None and self.drive_effect(door.name, wanted) is DriveEffect.STUCK:
             return
-        door.flips_us = self._kernel.now + self._pulse_us
+        takes_us = self._pulse_us
+        if self.wear.motors:
+            if self.wear.sticks(door.name):
+                self._on_event("stuck", door.name, wanted)
+                return
+            if more_us := self.wear.longer_us(door.name):
+                takes_us += more_us
+                if door.progress[0] == wanted:
+                    takes_us = max(takes_us - door.progress[1], MOVING_US)
+        door.began_us = self._kernel.now
+        door.flips_us = self._kernel.now + takes_us
         door.timer = self._kernel.after(MOVING_US, self._leave, door)
 
     def _leave(self, door: _Door) -> None:
@@ -217,6 +274,7 @@ class Plant:
     def _flip(self, door: _Door) -> None:
         assert door.moving is not None
         door.timer = None
+        door.progress = ("", 0)
         if door.latch != door.moving:
             door.latch = door.moving
             self._on_event("latch", door.name, door.latch)
@@ -227,11 +285,28 @@ class Plant:
     def _show(self, door: _Door, state: str) -> None:
         if door.shown != state:
             door.shown = state
+            if self.on_step is not None and state != "X":
+                self.on_step("motor.feedback")
             self._tell(door)
 
     def _tell(self, door: _Door) -> None:
-        self._on_event("feedback", door.name, door.shown)
-        self._io.write(f"F {door.name} {door.shown}")
+        if not self.wear.feedback:
+            self._say(door, door.shown)
+        elif (told := self.wear.tells(door.name, door.shown)) is not None:
+            state, after_us = told
+            if after_us:
+                door.late.append(self._kernel.after(after_us, self._say, door, state))
+            else:
+                self._say(door, state)
+
+    def _say(self, door: _Door, state: str) -> None:
+        self._on_event("feedback", door.name, state)
+        self._io.write(f"F {door.name} {state}")
+
+    def _drop_late(self, door: _Door) -> None:
+        for handle in door.late:
+            self._kernel.cancel(handle)
+        door.late.clear()
 
     def _tell_all(self) -> None:
         for door in self._doors.values():

@@ -11,10 +11,12 @@ from random import Random
 
 from rig.kernel import Handle, Kernel
 from rig.ports import SerialLine
+from rig.protocol.keycard import INS_AUTHENTICATE
 from rig.protocol.pn532 import (
     ACK,
     ERROR,
     HOST_TO_READER,
+    NACK,
     READER_TO_HOST,
     STATUS_OK,
     STATUS_TIMEOUT,
@@ -91,6 +93,10 @@ class Pn532Reader:
 
     Attributes:
         commands: how many commands have been taken.
+        on_step: told of each protocol step before it has its effect.
+        fails: how it fails: "" (it does not), dead, nack, error.
+        companion: comes and goes with every other card.
+        tears: asked of each card that is about to answer a challenge whether it leaves instead.
     """
 
     def __init__(
@@ -106,6 +112,10 @@ class Pn532Reader:
         self._on_baudrate = on_baudrate
         self._field: list[Card] = []
         self.commands = 0
+        self.on_step: Callable[[str], None] | None = None
+        self.fails = ""
+        self.companion: Card | None = None
+        self.tears: Callable[[Card], bool] | None = None
         self._decoder = Decoder()
         self._commands: dict[int, Callable[[bytes], None]] = {
             0x00: self._diagnose,
@@ -161,6 +171,8 @@ class Pn532Reader:
         """Brings a card into the field; one that is there stays."""
         if card not in self._field:
             self._field.append(card)
+            if self.companion is not None and self.companion not in self._field:
+                self._field.append(self.companion)
             self._schedule_try()
 
     def remove(self, card: Card) -> None:
@@ -174,11 +186,21 @@ class Pn532Reader:
         exchange = self._exchange
         if exchange is not None and not exchange.present and exchange.card is card:
             self._give_up(GONE_US)
+        if self.companion is not None and card is not self.companion and self._field == [self.companion]:
+            self.remove(self.companion)
         self._schedule_try()
 
     # -- the host's link ---------------------------------------------------------------------------
 
+    def fail(self, how: str) -> None:
+        """Begins to fail (dead, nack, error), or works again (""); what was dead starts as after power-on."""
+        before, self.fails = self.fails, how
+        if "dead" in (before, how):
+            self.reset()
+
     def _bytes(self, data: bytes) -> None:
+        if self.fails == "dead":
+            return
         if self._asleep:
             self._asleep = False
             self._deaf = DEAF_BYTES
@@ -191,6 +213,10 @@ class Pn532Reader:
                 if event.tfi == HOST_TO_READER:
                     # A new command ends the one under way (6.2.2).
                     self._abort()
+                    if self.on_step is not None:
+                        self.on_step("serial.command")
+                        if self.fails == "dead":
+                            return
                     self._job = self._kernel.after(ACK_US, self._take, event.payload)
             elif isinstance(event, Ack):
                 self._host_acknowledged()
@@ -214,6 +240,12 @@ class Pn532Reader:
 
     def _take(self, payload: bytes) -> None:
         self._job = None
+        if self.on_step is not None:
+            self.on_step("serial.ack")
+        if self.fails:
+            if self.fails != "dead":
+                self._line.write(NACK if self.fails == "nack" else ERROR)
+            return
         self._line.write(ACK)
         self.commands += 1
         self._command = payload[0]
@@ -234,6 +266,10 @@ class Pn532Reader:
 
     def _send(self, answer: bytes) -> None:
         self._job = None
+        if self.on_step is not None:
+            self.on_step("serial.response")
+            if self.fails == "dead":
+                return
         self._last = answer
         self._line.write(answer)
 
@@ -379,6 +415,10 @@ class Pn532Reader:
 
     def _exchanged(self, target: _Target, apdu: bytes) -> None:
         self._job = self._exchange = None
+        if self.tears is not None and apdu[1:2] == bytes((INS_AUTHENTICATE,)) and self.tears(target.card):
+            self._exchange = target
+            self.remove(target.card)
+            return
         self._answer(bytes((STATUS_OK,)) + target.card.respond(apdu, self._rng), after_us=0)
 
     def _in_communicate_thru(self, data: bytes) -> None:

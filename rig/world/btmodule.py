@@ -56,7 +56,7 @@ class Module:
         """Handles that the DUT was told are open."""
         self._partial: dict[int, tuple[int, bytes]] = {}
         self._port = IsoTpPort(
-            world.kernel, world.edges.bus, "module", self.REQUEST_ID, self.RESPONSE_ID, self._payload
+            world.kernel, world.can, "module", self.REQUEST_ID, self.RESPONSE_ID, self._payload
         )
         self._codec = world.codecs["BluetoothState"]
         self._sender = Sender(self._codec.can_id)

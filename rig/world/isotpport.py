@@ -6,10 +6,18 @@ Knows nothing of what the payloads mean.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from rig.kernel import Handle, Kernel
-from rig.ports import CanBus
+from rig.ports import CanNode, CanReceiver
 from rig.protocol.isotp import Endpoint
+
+
+class Nodes(Protocol):
+    """Where a node on the bus can be had."""
+
+    def node(self, name: str, receive: CanReceiver, ids: frozenset[int] | None) -> CanNode:
+        """See `rig.ports.CanBus.node`."""
 
 
 class IsoTpPort:
@@ -18,7 +26,7 @@ class IsoTpPort:
     def __init__(
         self,
         kernel: Kernel,
-        bus: CanBus,
+        bus: Nodes,
         name: str,
         tx_id: int,
         rx_id: int,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rig.kernel import Channel, Event, Timeout
 from rig.protocol.e2e import Sender
 from rig.protocol.vcp import VcpError, return_address
+from rig.world.gates import Gate
 from rig.world.internet import CAR_ONE_WAY_US
 from rig.world.isotpport import IsoTpPort
 from rig.world.slowcycle import SlowCycle
@@ -36,7 +37,7 @@ class Tcu:
     def __init__(self, world: World) -> None:
         self._world = world
         self._port = IsoTpPort(
-            world.kernel, world.edges.bus, "tcu", self.REQUEST_ID, self.RESPONSE_ID, self._payload
+            world.kernel, world.can, "tcu", self.REQUEST_ID, self.RESPONSE_ID, self._payload
         )
         self._codec = world.codecs["TelematicsState"]
         self._sender = Sender(self._codec.can_id)
@@ -48,7 +49,19 @@ class Tcu:
         """The long-lived connection stands."""
         self.known_online = True
         """What the server believes of it."""
+        self.off: Gate = Gate()
+        """It has no power, or starts; its connection is another thing (`Internet.car_offline`)."""
+        self.hung: Gate = Gate()
+        """It carries nothing and sends nothing; its connection stands."""
+        self.clock_stopped: Gate = Gate()
+        """Held with the UTC seconds at which its wall clock stands."""
+        self.clock_wrong: Gate = Gate()
+        """Held with the seconds by which its wall clock is wrong."""
+        self.clock_jumps: Gate = Gate()
+        """Held with the seconds by which its wall clock jumps to and fro, every second."""
         world.internet.car_offline.watch(self._link)
+        self.off.watch(self._silence)
+        self.hung.watch(self._silence)
 
     def start(self) -> None:
         """Begins the cyclic TelematicsState and the tasks that keep the connection and pass on reports."""
@@ -61,13 +74,26 @@ class Tcu:
         """Goes on as if the cycle had run through a gap that begins now; the caller has moved all cyclic events."""
         self._slow.skip(delta_us)
 
+    @property
+    def utc_s(self) -> int:
+        """What its wall clock says."""
+        now_s = UTC_AT_START + self._world.kernel.now // 1_000_000
+        seconds = self.clock_stopped.value if self.clock_stopped else now_s
+        seconds += self.clock_wrong.value + self.clock_jumps.value * (now_s % 2)
+        return min(max(seconds, 0), 0xFFFF_FFFF)
+
+    def _silence(self, _on: bool) -> None:
+        self._port.mute(bool(self.off or self.hung))
+        self._world.unsettled()
+
     def _cycle(self) -> None:
-        kernel = self._world.kernel
+        if self.off or self.hung:
+            return
         payload = self._codec.encode(
             {
                 "Online": int(self.reachable),
                 "Signal": 4 if self.reachable else 0,
-                "UtcSeconds": UTC_AT_START + kernel.now // 1_000_000,
+                "UtcSeconds": self.utc_s,
             }
         )
         self._port.node.send(self._codec.can_id, self._sender.protect(payload))
@@ -129,6 +155,8 @@ class Tcu:
 
     def hand(self, message: bytes, origin: str) -> None:
         """Sends one request to the DUT."""
+        if self.off or self.hung:
+            return
         if origin == "genuine" and self._world.attacker.takes("cloud", 0, message):
             return
         self._world.handed("cloud", message, origin)

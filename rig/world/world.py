@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from rig.faults import CATALOGUE
 from rig.kernel import Event, Kernel, Timeout
@@ -19,16 +20,20 @@ from rig.protocol.vcp import Identity
 from rig.scenario import Fault, Scenario
 from rig.sim.plant import PULSE_US, Plant
 from rig.sim.reader import Card, Pn532Reader
+from rig.sim.readerline import ReaderLine
 from rig.trace import Field, Trace
 from rig.world.attacker import WATCHED_US, Attacker
 from rig.world.bluetooth import Air
+from rig.world.canline import CanLine
 from rig.world.closing import close
+from rig.world.cuts import WriteCuts
 from rig.world.digest import digest
 from rig.world.driver import Driver
 from rig.world.gates import Gate
 from rig.world.gateway import Gateway
 from rig.world.internet import Internet
 from rig.world.phone import Phone
+from rig.world.readerfaults import ReaderFaults
 from rig.world.server import Server
 from rig.world.tcu import Tcu
 from rig.world.valet import Valet
@@ -45,6 +50,8 @@ PULSE_SLACK_US = 10_000
 """In real time both ends of a drive come with jitter; a drive that is shorter by so little still flips a latch."""
 SKIP_FROM = 2
 """Skipping fewer periods than this costs more than it saves."""
+STILL_US = 2_100_000
+"""After what is cyclic has changed nothing is skipped for this long: two of the longest cycles."""
 SETTLE_US = 600_000
 """Quiet time after the last event before a run is over."""
 
@@ -123,11 +130,17 @@ class World:
         self.trace = trace
         self.watch = watch or Watch()
         self._events = trace.events
+        self._still_until_us = 0
+        self.can: CanLine = CanLine(kernel, edges.bus, self.unsettled)
         self.supply: Gate = Gate()
         self.bus_off: Gate = Gate()
         self.flood: Gate = Gate()
+        self.babble: Gate = Gate()
+        self.random_stuck: Gate = Gate()
         self.bus_off.watch(edges.bus.set_dut_bus_off)
         self.flood.watch(edges.bus.set_flood)
+        self.babble.watch(self._babble)
+        self.random_stuck.watch(edges.set_random_stuck)
         in_real_time = trace.fidelity == "wire"
         self.plant = Plant(
             kernel,
@@ -135,10 +148,15 @@ class World:
             self._plant_event,
             pulse_us=PULSE_US - (PULSE_SLACK_US if in_real_time else 0),
         )
-        self.reader = Pn532Reader(kernel, edges.reader, self.rng("reader"))
+        self.ajar = {door: Gate() for door in self.plant.latches}
+        for door, gate in self.ajar.items():
+            gate.watch(partial(self.plant.set_ajar, door))
+        self.reader_line = ReaderLine(kernel, edges.reader, self.unsettled)
+        self.reader = Pn532Reader(kernel, self.reader_line, self.rng("reader"))
         self.card = Card(keys.card, on_auth=lambda *_: self.log("auth", "driver"))
         self.guest_card = Card(keys.guest_card, on_auth=lambda *_: self.log("auth", "guest"))
         self.foreign_card = Card(keys.foreign_card)
+        self.reader_faults: ReaderFaults = ReaderFaults(self.reader, (self.card, self.guest_card), self.unsettled)
         self.attacker: Attacker = Attacker(self)
         self.internet: Internet = Internet(self)
         self.server: Server = Server(self)
@@ -149,6 +167,7 @@ class World:
         self.guest: Phone = Phone(self, keys.guest, "guest")
         self.valet: Valet = Valet(self, keys)
         self.driver: Driver = Driver(self)
+        self.cuts: WriteCuts = WriteCuts(self)
         self._armed: dict[str, list[_Armed]] = {}
         self._lasting: list[tuple[int, Fault, Callable[[], None]]] = []
         self._busy = 0
@@ -156,6 +175,11 @@ class World:
         self._settling: list[tuple[str, Event[bool]]] = []
         self._last_change_us = 0
         self._skippable = "idle.skip" in edges.capabilities
+        self._varied = any(CATALOGUE[f.mode].condition for f in scenario.faults if f.mode in CATALOGUE)
+        if self.watch.note_steps or any(fault.step for fault in scenario.faults):
+            self.can.note_steps(self.step)
+            self.reader.on_step = self.plant.on_step = self.step
+            self.cuts.watch()
 
     # -- what actors share -------------------------------------------------------------------------
 
@@ -199,6 +223,14 @@ class World:
                 waiting.remove(armed)
                 self._begin_fault(armed.index, armed.fault, armed.origin)
 
+    def unsettled(self) -> None:
+        """What is cyclic changes: both sides must have noticed before idle cycles can be skipped."""
+        self._still_until_us = self.kernel.now + STILL_US
+
+    def _babble(self, on: bool) -> None:
+        self.edges.bus.set_babble(on)
+        self.unsettled()
+
     def outlast(self, us: int) -> None:
         """The run does not end within this time: something is still to come."""
         self._busy += 1
@@ -215,11 +247,11 @@ class World:
         Longer cycles keep their own grids and count how many of their turns fell into the gap; it does not end
         in the middle of one.
         """
-        if not self._skippable:
-            return 0
         kernel = self.kernel
-        work = kernel.next_work()
         now = kernel.now
+        if not self._skippable or now < self._still_until_us or self._uneven:
+            return 0
+        work = kernel.next_work()
         if work is None or work - now < SKIP_FROM * period_us or not self.edges.bus.quiet or not self.reader.idle_field:
             return 0
         quiet = self.edges.dut_quiet_until()
@@ -234,10 +266,18 @@ class World:
         kernel.shift_cyclic(delta)
         self.edges.dut_skip(delta)
         self.gateway.skip(delta)
+        self.can.skip(delta)
         self.tcu.skip(delta)
         self.air.module.skip(delta)
         self._events.append((now, "skip", delta))
         return delta
+
+    @property
+    def _uneven(self) -> bool:
+        """Whether a cycle that is left out would be missed: it is counted for a fault, or unlike the others."""
+        if self._armed and any(step.startswith("serial.") and waiting for step, waiting in self._armed.items()):
+            return True
+        return self._varied and self.can.irregular
 
     # -- the story ---------------------------------------------------------------------------------
 

@@ -56,6 +56,12 @@ class BareEdges:
     def capabilities(self) -> frozenset[str]:
         return frozenset({"can.bus_off", "can.flood", "power.reset", "power.dip"})
 
+    def watch_memory(self, told: Callable[[], bool]) -> None:
+        raise AssertionError("there is no memory here")
+
+    def set_random_stuck(self, stuck: bool) -> None:
+        raise AssertionError("there is no randomness here")
+
     def dut_quiet_until(self) -> int | None:
         return None
 
