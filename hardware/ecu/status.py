@@ -20,6 +20,7 @@ GATHER_US = 3_000
 """Changes within this time share one extra frame; well below the 20 ms that it may take."""
 
 LOCKED, UNLOCKED, MOVING, FAULTY = 0, 1, 2, 3
+Content = tuple[tuple[int, ...], int, bool, int, int]
 _BY_FEEDBACK = {"L": LOCKED, "U": UNLOCKED, "X": MOVING}
 
 
@@ -42,6 +43,7 @@ class Status:
         self._cycle = core.timers.timer(self._cyclic, self.CYCLE_US)
         self._extra = core.timers.timer(self._extraordinary)
         self._payloads = core.status_payloads
+        self._said: Content | None = None
         self.last_refusal: Reason = Fault.NONE
 
     def ready(self) -> None:
@@ -75,11 +77,20 @@ class Status:
         """What is told of a door."""
         return FAULTY if door.fault else _BY_FEEDBACK[door.feedback]
 
-    def _payload(self) -> bytes:
+    @property
+    def news(self) -> bool:
+        """What the next frame of the cycle will say has not been said yet: no cycle may be left out before."""
+        return self._cycle.at is not None and not self.core.bus_off and self._content() != self._said
+
+    def _content(self) -> Content:
         core = self.core
         locks = core.locks
         doors = tuple([self.door_state(d) for d in locks.doors])
-        content = (doors, core.pins.ajar_bits, core.drive.authorised, locks.last_source, self.last_refusal)
+        return (doors, core.pins.ajar_bits, core.drive.authorised, locks.last_source, self.last_refusal)
+
+    def _payload(self) -> bytes:
+        content = self._said = self._content()
+        doors = content[0]
         payload = self._payloads.get(content)
         if payload is None:
             values = {"DriveAuthorised": int(content[2]), "LastSource": int(content[3])}
