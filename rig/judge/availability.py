@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rig.judge.facts import FAR_US, Facts, Wish
-from rig.judge.oracle import CLOCK_EDGE_US, PULSE_COST_US, READY_US, Oracle
+from rig.judge.oracle import CLOCK_EDGE_US, CLUMSY_US, PULSE_COST_US, READY_US, Oracle
 from rig.judge.verdicts import Cell, Outcome, Verdict, within
 
 LADDER_US = 30_000_000
@@ -201,6 +201,8 @@ class Availability:
             names.append("AVL-9")
         if o.clumsy(a.at_us):
             names.append("AVL-11")
+        if a.path == "card" and any(i < 0 and a.at_us - CLUMSY_US <= t <= a.at_us for t, i, _ in self._f.taps):
+            names.append("SEC-13")
         if self._left_half_way(a):
             names.append("AVL-12")
         if o.stuck_pulses(a.at_us, end_us):

@@ -17,7 +17,8 @@ from rig.trace import Trace
 
 REQUIREMENTS = (
     "AVL-1", "AVL-2", "AVL-3", "AVL-4", "AVL-5", "AVL-6", "AVL-8", "AVL-9", "AVL-10", "AVL-11", "AVL-12", "AVL-13",
-    "SEC-1", "SEC-2", "SEC-3", "SEC-4", "SEC-5", "SEC-10", "SAF-3", "STA-1",
+    "SEC-1", "SEC-2", "SEC-3", "SEC-4", "SEC-5", "SEC-6", "SEC-7", "SEC-8", "SEC-9",
+    "SEC-10", "SEC-11", "SEC-12", "SEC-13", "SAF-3", "STA-1",
 )  # fmt: skip
 """The requirements this judge knows, in the order of the list of requirements."""
 
@@ -74,7 +75,7 @@ def judge(scenario: Scenario, trace: Trace, rules: Rules) -> Judgement:
     u = rules.uncertainty_us
     facts.vehicle = conditions(facts.restbus, deaf(facts), rules.decode_vehicle, rules.decode_interior)
     oracle = Oracle(facts)
-    security = Security(facts, u)
+    security = Security(facts, oracle, u)
     availability = Availability(facts, oracle, u, rules.opened_us, rules.baseline)
     found = security.verdicts() + availability.verdicts()
     found += Truth(facts, security, u).verdicts() + Safety(facts, security, u).verdicts()

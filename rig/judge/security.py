@@ -1,85 +1,70 @@
-"""Security: SEC-1 to SEC-5 and SEC-10, by matching every movement to open to a distinct authorisation."""
+"""Security: SEC-1 to SEC-13, from movements that nothing authorised, and from what the DUT said it had done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import pairwise
 
-from rig.judge.facts import FAR_US, Facts, Hand, Movement, Signed
-from rig.judge.oracle import CLOCK_EDGE_US
+from rig.judge.facts import Facts, Hand, Movement, Signed
+from rig.judge.keys import ACTIONS, OPERATIONS, Keys
+from rig.judge.matching import Candidate, Matching
+from rig.judge.oracle import Oracle
 from rig.judge.verdicts import Outcome, Verdict
+from rig.trace import number
 
-TAP_US = 2_000_000
-"""A card that answered a challenge authorises for this long (AVL-4 gives it 1.0 s)."""
 BOOT_US = 2_500_000
 """Movements this soon after the supply came back (ready takes up to 1.0 s) are laid at the reset's door."""
-SHORTEST_LIFE_S = 33
-"""SEC-3: requests valid for longer than this must be refused."""
 STEADY_US = 100_000
 """SEC-5: feedback that said unlocked for longer than this forbids an opening pulse."""
-HANDED_EARLY_US = 500_000
-"""A command may be on its way while the movement before it begins."""
 LOW_MV = 8800
 LOW_SINCE_US = 20_000
-RELOCK_LOW_US, RELOCK_HIGH_US = 28_500_000, 33_000_000
-"""30 s after an unlock, ready or return to 9.3 V, with what ready, retries and the bench may add."""
+OFF_MV = 6500
 CAUSE_US = 3_000_000
-"""A message this long before a movement may be its cause."""
-PULSE_US = 200_000
-"""A drive of 150 ms and its feedback (vehicle.md section 5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """What is known of a command at the time of a movement."""
-
-    epoch_current: bool
-    surely_expired: bool
-    near_expiry: bool
-    lives_too_long: bool
-
-    @property
-    def authorises(self) -> bool:
-        """Whether the movement may rest on it."""
-        return self.epoch_current and not self.surely_expired and not self.lives_too_long
+"""A message or card this long before a movement may be its cause."""
+BAD_CARDS = ("tap_unknown", "tap_foreign", "tap_replay", "tap_torn")
+GARBAGE = ("flood", "garbage")
+HANG_US = 1_000_000
+"""SEC-12: no hang over 1 s."""
+AWAKE_US = 55_000_000
+"""It sleeps 60 s after the last message at the earliest (vehicle.md section 5)."""
+WORK_US = 2_000_000
+"""Garbage this long before a silence may be its cause."""
 
 
 class Security:
     """Judges that nobody else got in."""
 
-    def __init__(self, facts: Facts, u_us: int) -> None:
+    def __init__(self, facts: Facts, oracle: Oracle, u_us: int) -> None:
         self._f = facts
         self._u = u_us
-        self.used: dict[int, int] = {}
-        """Intent number to the start of the movement that it authorised."""
-        self.locked_by: dict[int, int] = {}
-        """Intent number to the start of the movement to lock that it authorised."""
-        self.by_credential: set[int] = set()
-        """Starts of the movements that a command or a card authorised."""
+        self._oracle = oracle
+        self.keys = Keys(facts)
+        self._matching = Matching(facts, oracle, self.keys)
+        self.used = self._matching.used
+        self.locked_by = self._matching.locked_by
+        self.by_credential = self._matching.by_credential
         self._failures: dict[str, Verdict] = {}
-        self._executed: dict[int, int] = {}
-        """Intent number to when the DUT was heard to say that it had been done, with a movement or without."""
-        for at, _channel, name, fault in facts.answers:
-            if fault == 0 and name in facts.signed:
-                self._executed.setdefault(facts.signed[name].index, at)
-        self._clock_bounds: dict[bytes, tuple[int, int]] = {}
-        for received, _key, epoch, seconds, asked in facts.clocks:
-            low, high = self._clock_bounds.get(epoch, (0, FAR_US))
-            self._clock_bounds[epoch] = (
-                max(low, asked - (seconds + 1) * 1_000_000),
-                min(high, received - seconds * 1_000_000),
-            )
 
     def verdicts(self) -> list[Verdict]:
         """One verdict per requirement that was asked, and every failure."""
         self._pulses()
         self._low_supply()
-        self._match()
-        self._match_locks()
+        for movement, candidates in self._matching.unmatched():
+            self._opened(movement, candidates)
+        for movement, candidates in self._matching.unmatched_locks():
+            self._locked(movement, candidates)
+        self._said_done()
+        self._key_list()
+        self._epochs()
+        self._doubts()
+        self._boots()
+        self._silence()
         out = list(self._failures.values())
         for requirement, asked in self._asked().items():
             if requirement not in self._failures and asked:
                 out.append(Verdict(requirement, Outcome.PASS, asked))
         return out
+
+    # -- what was asked ----------------------------------------------------------------------------
 
     def _asked(self) -> dict[str, str]:
         """What the run put to each requirement; empty text: nothing."""
@@ -87,32 +72,45 @@ class Security:
         replayed = any(h.origin == "replay" and not h.delivers for h in f.hands)
         origins = {h.origin for h in f.hands}
         kinds = {a.kind for a in f.scenario.attacks}
+        sent = [(f.signed[h.digest], h) for h in f.hands if h.digest in f.signed]
+        wrong = {self.keys.wrong(s, h.at_us) for s, h in sent}
+        flaws = {s.flaw for s, _ in sent}
         opened = any(m.direction == "U" for m in f.movements)
-        bad = [h for h in f.hands if h.digest in f.signed and f.signed[h.digest].key == "valet"]
         power = any(x.mode.startswith("power.") for x in f.scenario.faults)
+        tapped = {f"tap_{name}" for _at, index, name in f.taps if index < 0}
         return {
-            "SEC-1": "forged messages moved nothing"
-            if "forge" in origins or "plain_interior" in kinds
-            else "",
-            "SEC-2": "replayed messages moved nothing" if replayed else "",
-            "SEC-3": "requests with bad lifetimes moved nothing" if bad else "",
+            "SEC-1": "forged messages moved nothing" if "forge" in origins or _any(kinds, ("plain",)) else "",
+            "SEC-2": "replayed messages moved nothing" if replayed or "SEC-2" in wrong else "",
+            "SEC-3": "requests with bad lifetimes moved nothing" if "lifetime" in flaws else "",
             "SEC-4": "late requests moved nothing" if any(map(self._too_late, f.hands)) else "",
             "SEC-5": "every intent moved the locks at most once" if opened else "",
+            "SEC-6": "keys without the right were refused" if "SEC-6" in wrong else "",
+            "SEC-7": "requests for another car or domain were refused" if "SEC-7" in wrong else "",
+            "SEC-8": "every boot had an epoch of its own" if len(self._epochs_by_boot()) > 1 else "",
+            "SEC-9": "session info answered its challenge" if any(c[0] >= f.origin_us for c in f.clocks) else "",
             "SEC-10": "no reset or dip moved a lock" if power else "",
-        }
+            "SEC-11": "nobody but an owner changed the key list"
+            if "SEC-11" in wrong or _any(kinds, ("forge_op",))
+            else "",
+            "SEC-12": "garbage moved nothing and stopped nothing"
+            if "malformed" in origins or _any(kinds, GARBAGE)
+            else "",
+            "SEC-13": "bad cards were refused" if tapped & set(BAD_CARDS) else "",
+        }  # fmt: skip
 
     def _too_late(self, hand: Hand) -> bool:
         """Whether an unlock command was delivered so late that it surely authorised nothing any more."""
         signed = self._f.signed.get(hand.digest)
         if hand.origin != "late" or signed is None or signed.command != "unlock":
             return False
-        return not self._freshness(signed, hand.at_us, hand.at_us).authorises
+        state = self._matching.freshness(signed, hand.at_us, hand.at_us)
+        return not state.authorises and not state.wrong
 
-    def _fail(self, requirement: str, movement: Movement, text: str) -> None:
+    def _fail(self, requirement: str, at_us: int, text: str) -> None:
         if requirement not in self._failures:
-            self._failures[requirement] = Verdict(
-                requirement, Outcome.FAIL, text, None, None, movement.start_us
-            )
+            self._failures[requirement] = Verdict(requirement, Outcome.FAIL, text, None, None, at_us)
+
+    # -- drives ------------------------------------------------------------------------------------
 
     def _pulses(self) -> None:
         """SEC-5: no opening pulse on a door whose feedback steadily said unlocked."""
@@ -120,16 +118,12 @@ class Security:
             if movement.direction != "U":
                 continue
             for at, door in movement.pulses:
-                changes = self._f.latches[door]
+                changes = self._f.feedback[door]
                 last = max((c for c in changes if c[0] < at), default=changes[0])
-                if (
-                    last[1] == "U"
-                    and at - last[0] > STEADY_US + self._u
-                    and self._supplied(at - STEADY_US, at)
-                ):
+                if last[1] == "U" and at - last[0] > STEADY_US + self._u and self._supplied(at - STEADY_US, at):
                     self._fail(
                         "SEC-5",
-                        movement,
+                        movement.start_us,
                         f"opening pulse on door {door}, unlocked since {(at - last[0]) / 1e6:.3f} s",
                     )
 
@@ -138,166 +132,187 @@ class Security:
         for movement in self._f.movements:
             start = movement.start_us
             if 0 < self._f.supply_at(start) < LOW_MV and self._f.supply_at(start - LOW_SINCE_US) < LOW_MV:
-                self._fail(
-                    "SEC-10", movement, f"the locks were driven at {self._f.supply_at(start) / 1000:.1f} V"
-                )
+                self._fail("SEC-10", start, f"the locks were driven at {self._f.supply_at(start) / 1000:.1f} V")
 
     def _supplied(self, start_us: int, end_us: int) -> bool:
         """Whether the feedback line could speak all the time."""
-        return self._f.supply_at(start_us) >= 6500 and not any(
+        return self._f.supply_at(start_us) >= OFF_MV and not any(
             start_us <= at <= end_us for at, _ in self._f.supplies
         )
 
-    def _opens(self, movement: Movement) -> bool:
-        """Whether at least one door was not unlocked when the movement began."""
-        return any(self._f.latch_at(door, movement.start_us - 1) != "U" for door in movement.doors)
+    # -- movements that nothing authorised ---------------------------------------------------------
 
-    def _match(self) -> None:
-        used_taps: set[int] = set()
-        for movement in self._f.movements:
-            if movement.direction != "U" or not self._opens(movement):
-                continue
-            start = movement.start_us
-            tap = next(
-                (t for t in reversed(self._f.auths) if start - TAP_US <= t <= start and t not in used_taps),
-                None,
-            )
-            candidates = self._candidates(start)
-            # What the DUT has said to be done is spent, also if no door had to move for it.
-            fresh = [
-                (h, s)
-                for h, s, state in candidates
-                if state.authorises
-                and self._unspent(h, s, start)
-                and self._executed.get(self._token(s), FAR_US) >= start
-            ]
-            # The latest authorisation first, so that an old unused one does not excuse a new movement.
-            opened = self._transition(movement)
-            if fresh or tap is not None:
-                self.by_credential.add(start)
-            if fresh and (tap is None or fresh[-1][0].at_us > tap):
-                if opened:
-                    self.used[self._token(fresh[-1][1])] = start
-            elif tap is not None:
-                if opened:
-                    used_taps.add(tap)
-            else:
-                self._unmatched(movement, candidates)
-
-    def _unspent(self, hand: Hand, signed: Signed, start_us: int) -> bool:
-        """Not used yet; or it came after somebody locked again, and so may open again."""
-        since = self.used.get(self._token(signed))
-        if since is None:
-            return True
-        locks = [
-            m.start_us for m in self._f.movements if m.direction == "L" and since < m.start_us < start_us
-        ]
-        return bool(locks) and hand.at_us > max(since, locks[-1] - HANDED_EARLY_US)
-
-    def _match_locks(self) -> None:
-        """Movements to lock: by a command, a tap or the relock; replays and late ones are no more allowed to lock."""
-        for movement in self._f.movements:
-            start = movement.start_us
-            if movement.direction != "L" or all(
-                self._f.latch_at(d, start - 1) == "L" for d in movement.doors
-            ):
-                continue
-            candidates = self._candidates(start, "lock")
-            fresh = [
-                (h, s) for h, s, state in candidates if state.authorises and s.index not in self.locked_by
-            ]
-            if fresh:
-                self.locked_by[fresh[-1][1].index] = start
-                continue
-            # A later message of the same wish may lock again what somebody opened in between.
-            again = [
-                s for h, s, state in candidates if state.authorises and h.at_us > self.locked_by[s.index]
-            ]
-            if again or any(start - TAP_US <= t <= start for t in self._f.auths) or self._relock_due(start):
-                continue
-            recent = [h for h in self._f.hands if start - CAUSE_US <= h.at_us <= start]
-            if any(h.origin == "replay" for h in recent):
-                self._fail(
-                    "SEC-2",
-                    movement,
-                    "the doors were locked after a replayed message, and nothing else did it",
-                )
-            elif any(not state.authorises and start - h.at_us <= CAUSE_US for h, _s, state in candidates):
-                self._fail("SEC-4", movement, "the doors were locked by a late request that had expired")
-            elif any(start - BOOT_US <= t <= start for t, mv in self._f.supplies if mv >= 6500):
-                self._fail(
-                    "SEC-10",
-                    movement,
-                    "the doors were locked after the supply came back, and nothing asked for it",
-                )
-
-    def _relock_due(self, at_us: int) -> bool:
-        """Whether 30 s have passed since anything that a relock may be counted from."""
-        since = [m.start_us for m in self._f.movements if m.direction == "U"]
-        since += [h.at_us for h in self._f.hands] + self._f.auths
-        since += [t for t, mv in self._f.supplies if mv >= 9300]
-        return any(RELOCK_LOW_US <= at_us - t <= RELOCK_HIGH_US for t in since)
-
-    def _transition(self, movement: Movement) -> bool:
-        """Whether a door went to unlocked by this movement, which a broken drive does not do."""
-        last = movement.pulses[-1][0] + PULSE_US
-        return any(
-            movement.start_us <= at <= last and state == "U"
-            for door in movement.doors
-            for at, state in self._f.latches[door]
-        )
-
-    def _token(self, signed: Signed) -> int:
-        """Messages of one intent share one movement."""
-        return signed.index
-
-    def _candidates(self, start_us: int, command: str = "unlock") -> list[tuple[Hand, Signed, Freshness]]:
-        """Genuine commands that arrived unchanged before an instant, oldest first."""
-        out: list[tuple[Hand, Signed, Freshness]] = []
-        for hand in self._f.hands:
-            if hand.at_us > start_us or not hand.delivers:
-                continue
-            signed = self._f.signed.get(hand.digest)
-            if signed is not None and signed.command == command and signed.channel == hand.channel:
-                out.append((hand, signed, self._freshness(signed, hand.at_us, start_us)))
-        return out
-
-    def _freshness(self, signed: Signed, handed_us: int, at_us: int) -> Freshness:
-        current = not any(signed.at_us <= t <= at_us and mv < 6500 for t, mv in self._f.supplies)
-        low, high = self._clock_bounds.get(signed.epoch, (0, FAR_US))
-        ends_us = (signed.expires_at + 1) * 1_000_000
-        earliest_clock = at_us - high if high < FAR_US else 0
-        latest_clock = at_us - low
-        return Freshness(
-            epoch_current=current,
-            surely_expired=earliest_clock >= ends_us + CLOCK_EDGE_US,
-            near_expiry=latest_clock >= ends_us - CLOCK_EDGE_US,
-            lives_too_long=signed.expires_at * 1_000_000 > handed_us - low + SHORTEST_LIFE_S * 1_000_000,
-        )
-
-    def _unmatched(self, movement: Movement, candidates: list[tuple[Hand, Signed, Freshness]]) -> None:
-        """A movement that nothing authorised: names the requirement it breaks."""
+    def _opened(self, movement: Movement, candidates: list[Candidate]) -> None:
+        """A movement to open: names the requirement it breaks."""
         start = movement.start_us
-        recent = [h for h in self._f.hands if start - CAUSE_US <= h.at_us <= start]
-        spent = [c for c in candidates if c[2].authorises and start - c[0].at_us <= CAUSE_US]
-        stale = [c for c in candidates if not c[2].authorises and start - c[0].at_us <= CAUSE_US]
-        if any(h.origin == "replay" for h in recent):
-            self._fail(
-                "SEC-2", movement, "the locks opened after a replayed message, and nothing else allowed it"
-            )
-        elif stale:
+        if self._by_wrong(start, candidates, "opened") or self._by_attack(start, "opened"):
+            return
+        recent = [c for c in candidates if start - c[0].at_us <= CAUSE_US]
+        spent = [c for c in recent if c[2].authorises]
+        stale = [c for c in recent if not c[2].authorises]
+        if stale:
             hand, signed, state = stale[-1]
             why = "lived too long" if state.lives_too_long else "had expired or was of an old epoch"
-            if signed.key == "valet" or state.lives_too_long:
-                self._fail("SEC-3", movement, f"the locks opened on a request that {why}")
-            if hand.origin == "late" or signed.key != "valet":
-                self._fail("SEC-4", movement, f"the locks opened on a late request that {why}")
+            if signed.flaw == "lifetime" or state.lives_too_long:
+                self._fail("SEC-3", start, f"the locks opened on a request that {why}")
+            if hand.origin == "late" or signed.flaw != "lifetime":
+                self._fail("SEC-4", start, f"the locks opened on a late request that {why}")
         elif spent:
-            token = self._token(spent[-1][1])
-            self._fail("SEC-5", movement, f"intent {token} moved the locks twice")
-        elif any(start - BOOT_US <= t <= start for t, mv in self._f.supplies if mv >= 6500):
+            self._fail("SEC-5", start, f"intent {spent[-1][1].index} moved the locks twice")
+        elif self._booted(start):
+            self._fail("SEC-10", start, "the locks opened after the supply came back, and nothing allowed it")
+        elif not self._late_ghost(start, candidates):
+            self._fail("SEC-1", start, "the locks opened, and nothing allowed it")
+
+    def _locked(self, movement: Movement, candidates: list[Candidate]) -> None:
+        """A movement to lock that nothing explains: blamed only on what is seen to have come before it."""
+        start = movement.start_us
+        if self._by_wrong(start, candidates, "locked"):
+            return
+        f = self._f
+        recent = [h for h in f.hands if start - CAUSE_US <= h.at_us <= start]
+        replays = [f.signed[h.digest].command for h in recent if h.origin == "replay" and h.digest in f.signed]
+        if "lock" in replays:
+            self._fail("SEC-2", start, "the doors were locked after a replayed message, and nothing else did it")
+        elif any(not state.authorises and start - h.at_us <= CAUSE_US for h, _s, state in candidates):
+            lifetime = any(s.flaw == "lifetime" for h, s, _ in candidates if start - h.at_us <= CAUSE_US)
             self._fail(
-                "SEC-10", movement, "the locks opened after the supply came back, and nothing allowed it"
+                "SEC-3" if lifetime else "SEC-4", start, "the doors were locked by a late request that had expired"
             )
+        elif self._booted(start):
+            self._fail("SEC-10", start, "the doors were locked after the supply came back, and nothing asked for it")
+        elif any(h.origin in ("forge", "malformed") for h in recent):
+            self._by_attack(start, "locked")
+
+    def _by_wrong(self, start_us: int, candidates: list[Candidate], done: str) -> bool:
+        """Whether a command came shortly before that had to be refused for what it is."""
+        wrong = [(s, state.wrong) for h, s, state in candidates if state.wrong and start_us - h.at_us <= CAUSE_US]
+        if wrong:
+            signed, requirement = wrong[-1]
+            self._fail(requirement, start_us, f"the locks were {done} by a command {self._why(signed)}")
+        return bool(wrong)
+
+    def _why(self, signed: Signed) -> str:
+        what = f"of the key {signed.key!r} over {signed.channel}"
+        return f"{what} whose flaw is its {signed.flaw}" if signed.flaw else f"{what}, which had no right to it"
+
+    def _by_attack(self, start_us: int, done: str) -> bool:
+        """Whether the attacker had just done something: names what it breaks."""
+        f = self._f
+        recent = {h.origin for h in f.hands if start_us - CAUSE_US <= h.at_us <= start_us}
+        moves = {kind for at, _index, kind, _effect in f.moves if start_us - CAUSE_US <= at <= start_us}
+        if "replay" in recent:
+            self._fail(
+                "SEC-2", start_us, f"the locks {done} after a replayed message, and nothing else allowed it"
+            )
+            resynchronised = [c for c in f.clocks if f.origin_us <= c[0] <= start_us]
+            if len({c[2] for c in resynchronised}) > 1:
+                self._fail("SEC-9", start_us, "an old request was valid again after clients had resynchronised")
+        elif _any(moves, BAD_CARDS):
+            self._fail("SEC-13", start_us, f"the locks {done} after a bad card, and nothing else allowed it")
+        elif "malformed" in recent or _any(moves, GARBAGE):
+            self._fail("SEC-12", start_us, f"the locks {done} after garbage, and nothing else allowed it")
+        elif "forge" in recent or _any(moves, ("plain",)):
+            self._fail("SEC-1", start_us, f"the locks {done} after a forged message, and nothing else allowed it")
+            if _any(moves, ("forge_op",)):
+                self._fail("SEC-11", start_us, f"the locks {done} after a forged operation on the key list")
         else:
-            self._fail("SEC-1", movement, "the locks opened, and nothing allowed it")
+            return False
+        return True
+
+    def _late_ghost(self, start_us: int, candidates: list[Candidate]) -> bool:
+        """SEC-4: whether a command that had expired, and had not been done, is the only thing that could be meant."""
+        if not candidates:
+            return False
+        hand, signed, state = candidates[-1]
+        if state.authorises or state.wrong or self._matching.used.get(signed.index) is not None:
+            return False
+        age = (start_us - hand.at_us) / 1e6
+        self._fail("SEC-4", start_us, f"the locks opened {age:.1f} s after the last request came, which had expired")
+        return True
+
+    def _booted(self, at_us: int) -> bool:
+        return any(at_us - BOOT_US <= t <= at_us for t, mv in self._f.supplies if mv >= OFF_MV)
+
+    # -- what the DUT said -------------------------------------------------------------------------
+
+    def _said_done(self) -> None:
+        """A command that had to be refused was answered as done: also to drive, or when no door had to move."""
+        f = self._f
+        handed: dict[str, int] = {}
+        for hand in f.hands:
+            handed.setdefault(hand.digest, hand.at_us)
+        for at, _channel, name, fault in f.answers:
+            signed = f.signed.get(name)
+            if fault or signed is None or name not in handed or signed.command not in ACTIONS:
+                continue
+            state = self._matching.freshness(signed, handed[name], handed[name])
+            if state.wrong:
+                self._fail(state.wrong, at, f"answered {signed.command!r} as done to a command {self._why(signed)}")
+            elif state.lives_too_long or (signed.flaw == "lifetime" and state.surely_expired):
+                self._fail("SEC-3", at, f"answered {signed.command!r} as done to a request with a bad lifetime")
+
+    def _key_list(self) -> None:
+        """SEC-11: the key list changes only by an owner's operation."""
+        by_index = {s.index: s for s in self._f.signed.values() if s.command in OPERATIONS}
+        for op in self._f.keyops:
+            signed = by_index.get(op.index)
+            if op.fault == 0 and signed is not None and signed.flaw:
+                self._fail("SEC-11", op.at_us, f"{op.what} of {op.subject!r} was done for the key {signed.key!r}")
+
+    def _epochs_by_boot(self) -> dict[int, set[bytes]]:
+        """The epochs that clients were told, by how often the supply had been gone before they asked."""
+        downs = [t for t, mv in self._f.supplies if mv < OFF_MV]
+        out: dict[int, set[bytes]] = {}
+        for received, _key, epoch, _seconds, asked in self._f.clocks:
+            boots = sum(t < asked for t in downs)
+            if boots == sum(t < received for t in downs):
+                out.setdefault(boots, set()).add(epoch)
+        return out
+
+    def _epochs(self) -> None:
+        """SEC-8: every boot has an epoch of its own."""
+        seen: set[bytes] = set()
+        for _boot, epochs in sorted(self._epochs_by_boot().items()):
+            if seen & epochs:
+                at = next(c[0] for c in reversed(self._f.clocks) if c[2] in seen & epochs)
+                self._fail("SEC-8", at, "a boot had an epoch that there had been before")
+            seen |= epochs
+
+    def _doubts(self) -> None:
+        """SEC-9: session info that answers a handshake authenticates against its challenge."""
+        if self._f.scenario.attacks:
+            # Somebody else may have written it.
+            return
+        for at, key, _asked in self._f.doubts:
+            self._fail("SEC-9", at, f"session info for {key!r} did not authenticate")
+
+    def _silence(self) -> None:
+        """SEC-12: garbage does not stop the DUT for more than 1 s, as its cycle tells on a healthy bus and supply."""
+        f = self._f
+        noise = [h.at_us for h in f.hands if h.origin == "malformed"]
+        noise += [at for at, _index, kind, _effect in f.moves if kind.startswith(GARBAGE)]
+        if not noise or f.boots or any(at > f.origin_us for at, _ in f.supplies) or self._bus_disturbed():
+            return
+        signs = sorted([h.at_us for h in f.hands if h.digest in f.signed] + f.auths + [m.start_us for m in f.movements])
+        for before, after in pairwise(f.frames):
+            quiet = before[0] + (number(before, 2) if before[1] == "skip" else 0)
+            if after[0] - quiet <= HANG_US + self._u or not any(quiet - WORK_US <= at <= after[0] for at in noise):
+                continue
+            # A vehicle that nobody has asked anything for long may be asleep.
+            if any(after[0] - AWAKE_US <= at <= after[0] for at in signs):
+                self._fail("SEC-12", quiet, f"the DUT was silent for {(after[0] - quiet) / 1e6:.3f} s after garbage")
+
+    def _bus_disturbed(self) -> bool:
+        return any(s.mode.breaks & {"can", "power"} or s.mode.restbus for s in self._oracle.spells)
+
+    def _boots(self) -> None:
+        """SEC-12: no boot without a cause at the supply."""
+        ups = [t for t, mv in self._f.supplies if mv >= OFF_MV]
+        for at in self._f.boots:
+            if at >= self._f.origin_us and not any(at - BOOT_US <= t <= at for t in ups):
+                self._fail("SEC-12", at, "the DUT booted, and its supply had not been gone")
+
+
+def _any(names: set[str], starts: tuple[str, ...]) -> bool:
+    return any(name.startswith(starts) for name in names)

@@ -31,6 +31,8 @@ LARGEST_STEP = 3
 CYCLE_US = 100_000
 TOGETHER_US = 350_000
 """Crash frames this close surely follow each other: up to two in between may be lost."""
+ACTS_US = 1_000_000
+"""A press or a crash moves the locks by then, with all pulses that may be needed."""
 SAME_PRESS_US = 150_000
 """A press is three frames, 20 ms apart."""
 FAR_US = 1 << 62
@@ -101,6 +103,23 @@ class Vehicle:
     def crashed(self, start_us: int, end_us: int) -> bool:
         """Whether crash frames that may have been taken as a crash touch an interval."""
         return any(c.second_us <= end_us and c.last_us >= start_us for c in self.crashes)
+
+    def opening(self, at_us: int) -> int | None:
+        """When the vehicle's latest act (inside switch, crash) came that a movement to open may rest on; None: none."""
+        acts = [p.at_us for p in self.presses if p.request == "unlock" and p.at_us <= at_us <= p.last_us + ACTS_US]
+        acts += [c.second_us for c in self.crashes if c.second_us <= at_us <= c.last_us + ACTS_US]
+        return max(acts, default=None)
+
+    def locking(self, at_us: int) -> int | None:
+        """When the inside switch was last pressed so that a movement to lock may rest on it; None: it was not."""
+        acts = [p.at_us for p in self.presses if p.request == "lock" and p.at_us <= at_us <= p.last_us + ACTS_US]
+        return max(acts, default=None)
+
+    def acts(self, start_us: int, end_us: int) -> bool:
+        """Whether anybody or anything may move the locks by the vehicle's own means in an interval."""
+        return any(p.at_us <= end_us and p.last_us + ACTS_US >= start_us for p in self.presses) or any(
+            c.first_us <= end_us and c.last_us + ACTS_US >= start_us for c in self.crashes
+        )
 
     def surely_fast(self, at_us: int) -> bool:
         """Whether a frame that surely was taken, and is not older than 500 ms, shows over 5 km/h."""

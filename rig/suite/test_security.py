@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fixtures.prover import Prover
-from rig.scenario import Attack, Carry, Fault, Intent, Scenario, Session, Via
+from rig.scenario import Attack, Carry, Doors, Fault, Intent, Scenario, Session, Via
 from rig.world.attacker import KINDS
 
-FORGERIES = [k for k in KINDS if k.startswith(("forge", "plain"))]
+FORGERIES = [k for k in KINDS if k.startswith(("forge", "plain", "brute"))]
+DAMAGES = ("truncate", "zero", "corrupt", "alter", "enumerate")
+GARBAGE = [k for k in KINDS if k.startswith(("flood", "garbage"))]
+CARDS = [k for k in KINDS if k.startswith("tap")]
 CHANNELS: tuple[Via, ...] = ("bluetooth", "cloud")
 
 
@@ -18,6 +21,64 @@ CHANNELS: tuple[Via, ...] = ("bluetooth", "cloud")
 def test_forged_message_moves_nothing(prove: Prover, kind: str, session: Session) -> None:
     """Without and with a session that the attacker could overhear."""
     prove(Scenario(carry=Carry(session=session), timeline=(Attack(kind, 1_000_000),)))
+
+
+@pytest.mark.requirement("SEC-1")
+@pytest.mark.parametrize("session", ["cold", "warm"])
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_message_moves_nothing(prove: Prover, damage: str, channel: Via, session: Session) -> None:
+    """A genuine command that never arrived otherwise."""
+    prove(
+        Scenario(
+            carry=Carry(session=session),
+            timeline=(
+                Attack(f"{damage}_{channel}", 0),
+                Intent("unlock", 1_000_000, channel),
+                Fault("bluetooth.radio_off", 2_500_000),
+                Fault("server.500", 2_500_000),
+            ),
+        )
+    )
+
+
+@pytest.mark.requirement("SEC-12")
+@pytest.mark.parametrize("doors", ["locked", "unlocked"])
+@pytest.mark.parametrize("kind", GARBAGE)
+def test_garbage_moves_and_stops_nothing(prove: Prover, kind: str, doors: Doors) -> None:
+    """Messages, frames and bytes, some made like a genuine one; a wish on another way after them."""
+    after: Via = "card" if KINDS[kind].channel != "card" else "bluetooth"
+    first = Intent("lock" if doors == "unlocked" else "unlock", 0, "bluetooth")
+    prove(
+        Scenario(
+            doors=doors,
+            timeline=(first, Attack(kind, 11_000_000), Intent("unlock", 60_000_000, after)),
+        )
+    )
+
+
+@pytest.mark.requirement("SEC-13")
+@pytest.mark.parametrize("kind", CARDS)
+def test_bad_card_is_refused_and_the_next_good_tap_works(prove: Prover, kind: str) -> None:
+    """After a good tap that could be recorded, and a lock; the driver's own tap 2 s after the bad one."""
+    prove(
+        Scenario(
+            timeline=(
+                Intent("unlock", 0, "card"),
+                Intent("lock", 12_000_000, "bluetooth"),
+                Attack(kind, 24_000_000),
+                Intent("unlock", 27_000_000, "card"),
+            )
+        )
+    )
+    prove(Scenario(timeline=(Attack(kind, 1_000_000), Attack(kind, 3_000_000), Intent("unlock", 6_000_000, "card"))))
+
+
+@pytest.mark.requirement("AVL-11")
+@pytest.mark.parametrize("via", ["card", "cloud"])
+@pytest.mark.parametrize("kind", ["hog_slots", "half_open", "brute_bluetooth", "restbus"])
+def test_clumsy_neighbours_keep_nobody_out(prove: Prover, kind: str, via: Via) -> None:
+    prove(Scenario(timeline=(Attack(kind, 1_000_000), Intent("unlock", 1_500_000, via))))
 
 
 @pytest.mark.requirement("SEC-2")

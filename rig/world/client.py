@@ -133,11 +133,6 @@ class Client:
                     self.on_doubt(request.asked_us)
         return False
 
-    @property
-    def counter(self) -> int:
-        """The last counter used in the session's epoch; 0 without a session."""
-        return self._counters.get(self.session.epoch, 0) if self.session is not None else 0
-
     def borrow(self, session: Session) -> None:
         """Takes over what another client was told, as one does to whom the vehicle gives no session any more.
 

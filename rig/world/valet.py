@@ -247,7 +247,10 @@ class Valet:
         await self._session(line, "valet")
         for action in (vcp.UNLOCK, vcp.LOCK):
             clock = self._clock("valet")
-            expires = {"zero": 0, "past": max(1, clock - PAST_S), "long": clock + (value or LONG_S)}[how]
+            if how == "past" and clock <= PAST_S:
+                # There is no such past yet.
+                return
+            expires = {"zero": 0, "past": clock - PAST_S, "long": clock + (value or LONG_S)}[how]
             await self._say(line, "valet", "lifetime", expires=expires, action=action)
 
     async def _zero(self, line: Line, value: int) -> None:
@@ -301,11 +304,19 @@ class Valet:
         await self._all_wishes(line, "spare", "unknown")
 
     async def _burn(self, line: Line) -> int:
-        """Uses one counter up by a command that is genuine and not allowed; returns it."""
-        client = self.client("valet")
+        """Uses one counter up by a command that is genuine and not allowed; returns it.
+
+        Raises:
+            LinkError: the vehicle did not say that it took it.
+        """
+        client, index = self.client("valet"), self._index()
         change = KeyChange("enrol", self.client("spare").identity.public)
-        await self._change(line, "valet", change, "spare", "role")
-        return client.counter
+        now, expires = self._world.kernel.now, self._expires(client, None)
+        sent = client.command(None, line.channel, expires, now, payload=change.payload, word=change.what)
+        answer = await self._send(line, "valet", sent, index, "role")
+        if answer is None or answer.fault != int(vcp.Fault.INSUFFICIENT_PRIVILEGES):
+            raise LinkError("the counter may not have been used")
+        return sent.counter
 
     async def _counter_zero(self, line: Line, _value: int) -> None:
         await self._session(line, "valet")

@@ -37,6 +37,8 @@ class Tape:
         self.events: list[Event] = [(50_000, "supply", 12_600), (ORIGIN_US, "origin")]
         self.cycle = True
         """Whether LockStatus is added."""
+        self.driving: list[tuple[float, float]] = []
+        """When LockStatus says that somebody may drive (seconds)."""
         for index, intent in enumerate(self.scenario.intents):
             self.add(intent.at_us / 1e6, "intent", index, intent.want, intent.via)
         for fault in self.scenario.faults:
@@ -73,9 +75,10 @@ class Tape:
         key: str = "phone",
         expires: int = CLOCK_S + 9,
         handed: bool = True,
+        flaw: str = "",
     ) -> Tape:
         """A command is signed, and handed to the DUT at once."""
-        self.add(at_s, "sign", name, index, key, channel, command, EPOCH, len(self.events), expires)
+        self.add(at_s, "sign", name, index, key, channel, command, EPOCH, len(self.events), expires, flaw)
         return self.hands(at_s, name, channel=channel) if handed else self
 
     def hands(self, at_s: float, name: str, *, channel: str = "bluetooth", origin: str = "genuine") -> Tape:
@@ -140,7 +143,8 @@ class Tape:
                 _, door, new = changes.pop(0)
                 state[door] = new
             counter += cyclic
-            out.append((at, "can", LOCK_STATUS, status(state, counter % 15), "ecu"))
+            drive = any(us(start) <= at < us(end) for start, end in self.driving)
+            out.append((at, "can", LOCK_STATUS, status(state, counter % 15, drive), "ecu"))
         return out
 
     def judged(self, end_s: float, **rules: object) -> Judgement:
@@ -152,9 +156,10 @@ class Tape:
         return self.judged(end_s, **rules).verdicts[requirement]
 
 
-def status(state: dict[str, str], counter: int) -> bytes:
+def status(state: dict[str, str], counter: int, drive: bool = False) -> bytes:
     """A valid LockStatus."""
-    payload = body_codecs()["LockStatus"].encode({f"Door_{d}": SAID[s] for d, s in state.items()})
+    values = {f"Door_{d}": SAID[s] for d, s in state.items()} | {"DriveAuthorised": int(drive)}
+    payload = body_codecs()["LockStatus"].encode(values)
     return protect(LOCK_STATUS, payload, counter)
 
 

@@ -214,7 +214,7 @@ def test_better_knowledge_of_the_clock_narrows_the_edge() -> None:
 def test_a_lifetime_is_too_long_from_33_s_on(lives_s: int, outcome: Outcome) -> None:
     """31 s are allowed; what lies between is the clock's doubt."""
     tape = Tape(Fault("credential.lifetime_long", 0)).knows_the_clock(0.0, key="valet")
-    tape.sends(0.0, "v", index=-1001, key="valet", expires=CLOCK_S + lives_s).moves(0.2, "U")
+    tape.sends(0.0, "v", index=-1001, key="valet", expires=CLOCK_S + lives_s, flaw="lifetime").moves(0.2, "U")
     assert tape.verdict("SEC-3", 3).outcome is outcome
 
 

@@ -11,6 +11,7 @@ from rig.judge import judge
 from rig.judge.judge import REQUIREMENTS
 from rig.judge.verdicts import Outcome, Verdict
 from rig.scenario import Attack, Fault, Intent
+from tests.judge import security_cases, vehicle_cases
 from tests.judge.tape import CLOCK_S, DOORS, Tape, edited
 
 S = 1_000_000
@@ -98,7 +99,7 @@ def replayed(moved: bool) -> Tape:
 def ill_lived(expires: int, moved: bool) -> Tape:
     """The other key's command, 5 s after the origin."""
     tape = Tape(Fault("credential.lifetime_zero", 0)).knows_the_clock(5.0, key="valet", seconds=7)
-    tape.sends(5.1, "v", index=-1001, key="valet", expires=expires)
+    tape.sends(5.1, "v", index=-1001, key="valet", expires=expires, flaw="lifetime")
     return tape.moves(5.2, "U") if moved else tape
 
 
@@ -423,6 +424,12 @@ CASES: dict[str, dict[str, list[Case]]] = {
         ],
     },
 }  # fmt: skip
+
+
+CASES |= security_cases.CASES | vehicle_cases.CASES
+for _name, _outcomes in vehicle_cases.MORE.items():
+    for _outcome, _more in _outcomes.items():
+        CASES[_name][_outcome] += _more
 
 
 def _without_cycle(tape: Tape) -> Tape:
