@@ -88,7 +88,7 @@ def _marks(verdicts: Sequence[Verdict]) -> Iterator[tuple[int, str]]:
             continue
         yield v.at_us, f"{v.requirement}: the time runs"
         if not v.outcome.good:
-            yield v.at_us + v.limit_us, f"{v.requirement} {v.outcome.value}: limit {v.limit_us / 1e6:g} s"
+            yield v.at_us + v.limit_us, f"{v.requirement} {v.outcome.value}: limit {_seconds(v.limit_us)}"
 
 
 class _Sequence:
@@ -121,8 +121,8 @@ class _Sequence:
             if started is None:
                 bars.append(_Bar(f"F{index + 1}", label + ": never, the step was not reached", -1, None))
                 continue
-            until = "the end" if end is None else f"{(end - origin) / 1e6:g} s"
-            label += f", {(started - origin) / 1e6:g} s to {until}"
+            until = "the end" if end is None else _seconds(end - origin)
+            label += f", {_seconds(started - origin)} to {until}"
             bars.append(_Bar(f"F{index + 1}", label, started, end))
         return bars
 
@@ -180,6 +180,7 @@ class _Sequence:
                 colour = GREEN if verdict.outcome.good else RED
                 self._text(MARGIN, y, part, colour, 'font-size="12.5" font-weight="600"')
                 y += 17
+            y += 3
         if self.title or not self.verdicts:
             self._text(MARGIN, y, self.title or "a run", INK)
             y += 16
@@ -364,6 +365,10 @@ class _Sequence:
 
     def _text(self, x: float, y: float, text: str, colour: str, more: str = "") -> None:
         self.out.append(f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" {more}>{escape(text)}</text>')
+
+
+def _seconds(us: int) -> str:
+    return f"{us / 1e6:.3f}".rstrip("0").rstrip(".") + " s"
 
 
 def _wrapped(text: str, most: int) -> Iterator[str]:

@@ -55,6 +55,11 @@ def run(options: argparse.Namespace) -> int:
     """Finds, compares, prints, writes."""
     if defects.check(options.defect):
         return USAGE
+    for option, file in (("--json", options.json), ("--svg", options.svg)):
+        # Before the work, not after it.
+        if file is not None and not file.parent.is_dir():
+            complain(f"{option} {file}: cannot be written; name a file in a folder that exists")
+            return USAGE
     with asking(options.defect, options.jobs) as ask:
         cuts = explore(ask)
     out = console()
@@ -70,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             file.write_text(content(), encoding="utf-8")
         except OSError as error:
-            complain(f"{option} {file}: cannot be written ({error.strerror}); name a file in a folder that exists")
+            complain(f"{option} {file}: cannot be written ({error.strerror})")
             return USAGE
         out.print(f"wrote {file}", markup=False)
     return PASS if cuts.as_declared else FAIL
