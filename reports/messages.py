@@ -230,6 +230,9 @@ class _Reader:
         if number(e, 4):
             self._doors(e, ECU, MOTOR, "drives to unlock" if word(e, 3) == "U" else "drives to lock")
 
+    def stuck(self, e: Event) -> None:
+        self._doors(e, MOTOR, "", "pulse without effect", tone="bad")
+
     def latch(self, e: Event) -> None:
         states = {"U": "unlocked", "L": "locked"}
         if word(e, 3) in states:
@@ -312,7 +315,8 @@ _TAKERS: dict[str, Callable[[_Reader, Event], None]] = {
     "intent": _Reader.intent, "act": _Reader.act, "sign": _Reader.sign, "hand": _Reader.hand,
     "clock": _Reader.clock, "answer": _Reader.answer, "told": _Reader.told, "keyop": _Reader.keyop,
     "handle": _Reader.handle, "tap": _Reader.tap, "auth": _Reader.auth, "attack": _Reader.attack,
-    "motor": _Reader.motor, "latch": _Reader.latch, "feedback": _Reader.feedback, "ajar": _Reader.ajar,
+    "motor": _Reader.motor, "stuck": _Reader.stuck,
+    "latch": _Reader.latch, "feedback": _Reader.feedback, "ajar": _Reader.ajar,
     "supply": _Reader.supply, "boot": _Reader.boot, "speed": _Reader.speed, "crash": _Reader.crash,
     "interior": _Reader.interior, "doubt": _Reader.doubt, "healed": _Reader.healed, "lost": _Reader.broke,
     "stall": _Reader.broke,

@@ -83,7 +83,8 @@ def _marks(verdicts: Sequence[Verdict]) -> Iterator[tuple[int, str]]:
     for v in verdicts:
         if v.at_us is None:
             continue
-        if v.limit_us is None:
+        if v.limit_us is None or not v.requirement.startswith(("AVL", "ACT")):
+            # The limits of availability are counted from the instant the verdict names; others need not be.
             yield v.at_us, f"{v.requirement} {v.outcome.value}"
             continue
         yield v.at_us, f"{v.requirement}: the time runs"
