@@ -208,6 +208,8 @@ class Module:
         self._hog()
 
     def _dead_changed(self, dead: bool) -> None:
+        # Else a cycle that is left out would count as one that came.
+        self._world.unsettled()
         if dead:
             self._lose_all()
             self._port.mute(True)

@@ -361,6 +361,21 @@ def test_a_dead_module_neither_sends_frames_nor_takes_any() -> None:
     stage.play(act)
 
 
+def test_no_idle_cycle_is_left_out_while_the_dut_has_yet_to_miss_a_dead_module() -> None:
+    """Else what was skipped would count as frames that came."""
+    stage = Stage(Scenario(timeline=(Fault("bluetooth.module_dead", us(5), us(20)), Intent("lock", us(40), "card"))))
+
+    async def act() -> None:
+        await stage.kernel.sleep(30.0)
+
+    stage.play(act, story=True)
+    edges = [e[0] for e in stage.of("fault")]
+    assert len(edges) == 2
+    skips = [e[0] for e in stage.of("skip", ORIGIN_US)]
+    assert skips
+    assert not [at for at in skips for edge in edges if edge <= at < edge + us(2)]
+
+
 @pytest.mark.parametrize("session", ["cold", "warm"])
 def test_a_small_mtu_and_pushes_cost_less_than_200_ms(session: str) -> None:
     """They must harm nobody (AVL-5)."""
