@@ -103,11 +103,9 @@ class WrongDomainTaken(Access):
 
 
 class WeakSessionTag(Access):
-    """Computes the tag of session info that comes with a refusal over no challenge."""
+    """Computes the tag of session info over no challenge, so that it could be anybody's, of any time."""
 
     def _session_info(self, shared: bytes, public: bytes, routing: bytes, uuid: bytes, fault: Fault) -> bytes:
-        if not fault:
-            return super()._session_info(shared, public, routing, uuid, fault)
         message = vcp.parse(super()._session_info(shared, public, routing, bytes(len(uuid)), fault))
         message.request_uuid = uuid
         return message.SerializeToString()
@@ -193,7 +191,7 @@ ALL = (
     ),
     Build(
         "weak_session_tag",
-        "does not bind the session info of a refusal to the request's challenge",
+        "does not bind the session info that it gives to the request's challenge",
         ("SEC-9",),
         lambda p: replace(p, access=WeakSessionTag),
     ),
