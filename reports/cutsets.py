@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from rig.cutsets import CutSets, Node, WayCuts, fault_tree
+from rig.cutsets import CutSets, WayCuts
 from rig.faults import CATALOGUE, NEEDS, PATHS
 from rig.faults.mode import Mode
+from rig.faulttree import Node, fault_tree
 
 FORMAT = "unlock-rig/cutsets/1"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from typing import Literal
 
 from rig.faults import CATALOGUE, NEEDS, PATHS
 from rig.judge.facts import collect
@@ -295,13 +294,19 @@ def _findings(cuts: CutSets) -> Iterator[str]:
         if len(said) < len(way.undeclared):
             more = len(way.undeclared) - len(said)
             yield f"regression: {more} more undeclared cut sets of the ladder follow from that"
+        for cut in way.found:
+            if way.way == ANY and cut in way.declared and cut <= OUTER:
+                yield (
+                    f"{way_words(ANY)} does not open when {_broken(cut, cuts.modes)}: declared so, but no "
+                    "declaration may let what lies outside the car's own lines lock all cars at once"
+                )
         for cut in way.outdated:
             yield (
-                f"{_way(way.way)} opens although {_broken(cut, cuts.modes)}, which by the declaration keeps the "
+                f"{way_words(way.way)} opens although {_broken(cut, cuts.modes)}, which by the declaration keeps the "
                 "driver out: the declared needs are out of date"
             )
         if not way.complete:
-            yield f"{_way(way.way)}: not all subsets were tried, only those of up to {way.largest} needs"
+            yield f"{way_words(way.way)}: not all subsets were tried, only those of up to {way.largest} needs"
     for single in cuts.alone:
         for way_name in single.wrong:
             if (way_name, single.mode) not in told:
@@ -315,7 +320,7 @@ def _findings(cuts: CutSets) -> Iterator[str]:
 
 
 def _regression(way: str, cut: Cut, modes: Mapping[str, str]) -> str:
-    start = f"regression: {_way(way)} does not open "
+    start = f"regression: {way_words(way)} does not open "
     if not cut:
         return start + "although nothing is broken"
     start += f"when {_broken(cut, modes)}, though "
@@ -323,7 +328,7 @@ def _regression(way: str, cut: Cut, modes: Mapping[str, str]) -> str:
         needed = _list([words_of(need) for need in sorted(NEEDS[way] & cut)])
         return start + (f"{needed} alone should do" if needed else f"it does not need {_that(cut)}")
     free = [path for path in PATHS if not NEEDS[path] & cut]
-    start += f"{_list([_way(p) for p in free])} {'does' if len(free) == 1 else 'do'} not need {_that(cut)}"
+    start += f"{_list([way_words(p) for p in free])} {'does' if len(free) == 1 else 'do'} not need {_that(cut)}"
     if cut <= OUTER:
         start += "; that lies outside the car's own lines: it is how all cars at once are locked"
     return start
@@ -335,10 +340,11 @@ def _wrong_alone(way: str, mode: str) -> str:
     why = f"it does not need {what}" if breaks else "that must harm nobody"
     if way == ANY and breaks:
         why = f"not every way in needs {what}"
-    return f"regression: {_way(way)} does not open while {mode} alone holds, though {why}"
+    return f"regression: {way_words(way)} does not open while {mode} alone holds, though {why}"
 
 
-def _way(way: str) -> str:
+def way_words(way: str) -> str:
+    """What a way in is called in a sentence."""
     return "the ladder" if way == ANY else "the card" if way == "card" else way
 
 
@@ -359,43 +365,3 @@ def _list(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-# -- the fault tree ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A gate with its inputs, or a basic event.
-
-    Attributes:
-        gate: "or", "and"; "event": a need is broken.
-        text: what is true then; of an event: the need.
-        mode: of an event: the mode that stands for it.
-        declared: whether this is as declared; a gate is if all below are.
-        inputs: of a gate.
-    """
-
-    gate: Literal["or", "and", "event"]
-    text: str
-    mode: str = ""
-    declared: bool = True
-    inputs: tuple[Node, ...] = ()
-
-
-def fault_tree(cuts: CutSets) -> Node:
-    """Of the ladder: it is shut when all paths are, a path if any of its minimal cut sets is broken."""
-    paths = tuple(_path_tree(cuts.ways[path], cuts.modes) for path in PATHS)
-    return Node("and", "the driver is kept out", "", all(p.declared for p in paths), paths)
-
-
-def _path_tree(way: WayCuts, modes: Mapping[str, str]) -> Node:
-    inputs = tuple(_cut_tree(cut, modes, cut in way.declared) for cut in way.found)
-    return Node("or", f"{_way(way.way)} does not open", "", all(n.declared for n in inputs), inputs)
-
-
-def _cut_tree(cut: Cut, modes: Mapping[str, str], declared: bool) -> Node:
-    events = tuple(Node("event", need, modes[need], declared) for need in sorted(cut))
-    if len(events) == 1:
-        return events[0]
-    return Node("and", "all of these" if events else "always", "", declared, events)

@@ -20,13 +20,14 @@ from rig.cutsets import (
     Ask,
     CutSets,
     Question,
+    WayCuts,
     ask_model,
     combined,
     declared_cuts,
     explore,
-    fault_tree,
 )
 from rig.faults import CATALOGUE, NEEDS, PATHS, check_faults
+from rig.faulttree import fault_tree
 from rig.scenario import Scenario
 
 ALL = frozenset(need for needs in NEEDS.values() for need in needs)
@@ -104,6 +105,14 @@ def test_the_ladders_cut_sets_are_told_without_repeating_all_that_follows() -> N
     assert len(ladder) <= 1 + len([c for c in cuts.ways[ANY].undeclared if c <= OUTER])
     assert any("follow from that" in f for f in ladder)
     assert any("the card does not open when the account" in f for f in cuts.findings)
+
+
+def test_no_declaration_may_let_the_outside_lock_the_driver_out() -> None:
+    outer = (frozenset({"server"}),)
+    ways = {way: WayCuts(way, outer, outer, 2, 1, complete=True) for way in WAYS}
+    cuts = CutSets({"server": "server.500"}, (), (), ways)
+    (finding,) = cuts.findings
+    assert "the ladder does not open when the server (server.500) is broken: declared so" in finding
 
 
 def test_a_need_that_is_none_dates_the_declaration() -> None:

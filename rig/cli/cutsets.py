@@ -15,7 +15,8 @@ from hardware.vehicle import emulated_model
 from reports.cutsets import as_document, as_text, fault_tree_svg
 from rig.cli import defects
 from rig.cli.words import FAIL, PASS, USAGE, add_command, add_defect, complain, console
-from rig.cutsets import Ask, Question, ask_model, explore, fault_tree, opens
+from rig.cutsets import Ask, Question, ask_model, explore, opens
+from rig.faulttree import fault_tree
 from rig.model import Model
 
 if TYPE_CHECKING:
