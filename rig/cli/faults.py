@@ -129,6 +129,11 @@ _KINDS = {
 
 
 def _parameter(p: Param) -> str:
+    if p.unit[:1].isdigit():
+        # The unit tells what each number stands for.
+        return f"{p.name} = {p.default} ({p.unit})"
+    if not p.unit:
+        return f"{p.name} = {p.default} ({p.low} to {p.high})"
     return f"{p.name} = {p.default} {p.unit} ({p.low} to {p.high})"
 
 
