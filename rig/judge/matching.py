@@ -206,9 +206,15 @@ class Matching:
             return True
         if hand.origin != "replay" or self._f.signed[hand.digest].channel != hand.channel:
             return False
-        if hand.digest in self._refused or self._f.signed[hand.digest].index in self._executed:
+        signed = self._f.signed[hand.digest]
+        if signed.index in self._executed:
             return False
         earlier = [h for h in self._f.hands if h.digest == hand.digest and h.at_us < hand.at_us]
+        if any(self._keys.lost(signed.key, h.at_us) for h in earlier):
+            # To a key that is not on its list a DUT owes no memory of counters: put back, the key may use them.
+            return True
+        if hand.digest in self._refused:
+            return False
         return all(h.channel != hand.channel or self._may_be_lost(h) for h in earlier)
 
     def _may_be_lost(self, hand: Hand) -> bool:
