@@ -14,6 +14,7 @@ from rig.faults import (
     can,
     common,
     credential,
+    entropy,
     network,
     phone,
     power,
@@ -41,6 +42,7 @@ __all__ = [
 _ENTRIES: tuple[Mode, ...] = (
     *server.MODES, *network.MODES, *bluetooth.MODES, *phone.MODES, *can.MODES, *serial.MODES, *power.MODES,
     *actuator.MODES, *credential.MODES, *vehicle.MODES, *common.MODES,
+    *entropy.MODES,
 )  # fmt: skip
 
 CATALOGUE: Mapping[str, Mode] = {mode.name: mode for mode in _ENTRIES}

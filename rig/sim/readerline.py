@@ -103,9 +103,9 @@ class ReaderLine:
 
     def _carry(self, way: int, to: Callable[[bytes], None], data: bytes) -> None:
         pieces: Pieces = [(0, data)]
-        for trouble in self._troubles:
-            if trouble.way in (BOTH, way):
-                pieces = [(t + more, hit) for t, d in pieces for more, hit in trouble.apply(d)]
+        # Of two spells of one kind the later counts: a bit that is turned twice would be right again.
+        for trouble in {t.kind: t for t in self._troubles if t.way in (BOTH, way)}.values():
+            pieces = [(t + more, hit) for t, d in pieces for more, hit in trouble.apply(d)]
         now, free = self._kernel.now, self._free_us
         for after_us, piece in pieces:
             if not piece:

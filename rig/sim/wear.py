@@ -8,30 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-MOST_IN_A_ROW = 2
-"""A DUT must master so many stuck pulses one after the other (ACT-1)."""
-
 
 @dataclass(slots=True, eq=False)
 class Ailment:
     """One thing that is wrong.
 
     Attributes:
-        kind: stick, jam, slow, freeze (motors); lost, late, stuck, stale (feedback).
+        kind: stick, slow, freeze (motors); lost, late, stuck, stale (feedback).
         doors: which.
-        value: pulses that stick or jam, ms that a pulse is too short or feedback is late.
-        left: how many pulses of a door still stick.
+        value: pulses in a row that stick before one moves, ms that a pulse is too short or feedback is late.
         shown: what each door's feedback said when this began, or last.
     """
 
     kind: str
     doors: frozenset[str]
     value: int = 0
-    left: dict[str, int] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
 
 
-MOTORS = ("stick", "jam", "slow", "freeze")
+MOTORS = ("stick", "slow", "freeze")
 
 
 class Wear:
@@ -49,7 +44,6 @@ class Wear:
 
     def add(self, ailment: Ailment) -> Callable[[], None]:
         """Begins one; the function returned ends it."""
-        ailment.left = dict.fromkeys(ailment.doors, ailment.value)
         self._ailments.append(ailment)
         self._note()
 
@@ -65,24 +59,17 @@ class Wear:
         self.feedback = any(a.kind not in MOTORS for a in self._ailments)
 
     def sticks(self, door: str) -> bool:
-        """Whether a pulse that begins now moves nothing; counts it."""
-        stuck = jammed = False
-        for a in self._ailments:
-            if door not in a.doors:
-                continue
-            if a.kind == "freeze":
-                jammed = True
-            elif a.kind in ("stick", "jam") and a.left[door]:
-                a.left[door] -= 1
-                if a.kind == "jam":
-                    jammed = True
-                else:
-                    stuck = True
-        if stuck and not jammed and self._row.get(door, 0) >= MOST_IN_A_ROW:
-            # Two spells that meet are still no more than what a DUT must master.
-            stuck = False
-        self._row[door] = self._row.get(door, 0) + 1 if stuck or jammed else 0
-        return stuck or jammed
+        """Whether a pulse that begins now moves nothing; counts those in a row."""
+        mine = [a for a in self._ailments if door in a.doors]
+        row = self._row.get(door, 0)
+        most = max((a.value for a in mine if a.kind == "stick"), default=0)
+        if any(a.kind == "freeze" for a in mine):
+            return True
+        if row < most:
+            self._row[door] = row + 1
+            return True
+        self._row[door] = 0
+        return False
 
     def longer_us(self, door: str) -> int:
         """How much longer than a pulse the latch needs."""

@@ -77,9 +77,11 @@ class Tamper:
                 return [(0, data[:place] + bytes((data[place] ^ 1 << bit % 8,)) + data[place + 1 :])]
             case "cut":
                 return [(0, data[: self.value])]
-            case "stick":
+            case "stick" if len(data) == 8:
                 counter = self.counts.setdefault(can_id, data[1] & 0x0F)
                 return [(0, protect(can_id, data, counter))]
+            case "corrupt" | "stick":
+                return [(0, data)]
             case _:
                 return []
 
@@ -208,9 +210,8 @@ class CanLine:
 
     def _pass(self, tampers: list[Tamper], can_id: int, data: bytes) -> Pieces:
         pieces: Pieces = [(0, data)]
-        for tamper in tampers:
-            if can_id not in tamper.ids:
-                continue
+        # Of two spells of one kind the later counts: a bit that is turned twice would be right again.
+        for tamper in {t.kind: t for t in tampers if can_id in t.ids}.values():
             if tamper.kind == "wake":
                 pieces = self._wake(can_id, pieces)
                 continue
