@@ -165,16 +165,22 @@ def explore(ask: Ask, most_runs: int = MOST_RUNS, say: Callable[[str], None] = l
         most_runs: bound for each way in; beyond it the sets found so far are given, not complete.
         say: told what is under way.
     """
-    names = tuple(name for name, mode in CATALOGUE.items() if not (mode.degrades and mode.breaks))
-    questions = [Question(way, (name,)) for name in names for way in WAYS]
-    say(f"{len(names)} modes alone × {len(WAYS)} ways in")
+    names = tuple(CATALOGUE)
+    # A degraded mode may be got through, or not: it is asked only of the ways in that it must not touch.
+    questions = [
+        Question(way, (name,))
+        for name in names
+        for way in WAYS
+        if not (CATALOGUE[name].degrades and _may(name, way))
+    ]
+    say(f"{len(names)} modes alone, {len(questions)} questions")
     answers = dict(zip(questions, ask(questions), strict=True))
     runs = len(questions)
-    unsupported = tuple(n for n in names if answers[Question(ANY, (n,))] is None)
+    unsupported = tuple(n for n in names if any(answers.get(Question(w, (n,)), True) is None for w in WAYS))
     alone = tuple(
         Alone(
             name,
-            tuple(way for way in WAYS if answers[Question(way, (name,))] is False),
+            tuple(way for way in WAYS if answers.get(Question(way, (name,))) is False),
             tuple(way for way in WAYS if _may(name, way)),
         )
         for name in names

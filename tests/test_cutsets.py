@@ -107,6 +107,18 @@ def test_the_ladders_cut_sets_are_told_without_repeating_all_that_follows() -> N
     assert any("the card does not open when the account" in f for f in cuts.findings)
 
 
+def test_a_degraded_mode_may_keep_out_whom_it_touches_and_nobody_else() -> None:
+    slow = next(n for n, m in CATALOGUE.items() if m.degrades and m.breaks == {"bluetooth"})
+
+    def ask(questions: Sequence[Question]) -> list[bool | None]:
+        assert Question("bluetooth", (slow,)) not in questions
+        answers = paper()(questions)
+        return [False if q == Question("card", (slow,)) else a for q, a in zip(questions, answers, strict=True)]
+
+    (finding,) = explore(ask).findings
+    assert finding == f"regression: the card does not open while {slow} alone holds, though it does not need Bluetooth"
+
+
 def test_no_declaration_may_let_the_outside_lock_the_driver_out() -> None:
     outer = (frozenset({"server"}),)
     ways = {way: WayCuts(way, outer, outer, 2, 1, complete=True) for way in WAYS}
