@@ -26,8 +26,12 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `handle` | index, open (1, 0) | the driver pulled the handle; 1: the door opened |
 | `motor` | door, direction (U, L), on (1, 0) | a lock motor's drive |
 | `latch` | door, state (L, U, X) | a latch at the plant |
+| `stuck` | door, direction | a drive began that moves nothing |
 | `feedback` | door, state | the plant reported that latch to the DUT |
 | `ajar` | door, open (1, 0) | a door was opened or shut |
+| `speed` | tenths | what the gateway says of the speed changed, in 0.1 km/h |
+| `crash` | on (1, 0) | the gateway begins or ceases to say that the vehicle crashed |
+| `interior` | request | the inside switch was pressed: unlock, lock |
 | `supply` | mv | supply at the DUT's pin |
 | `lost` | cause | the bench broke: port or DUT process gone |
 | `stall` | side, ms | rig or DUT host was late by that much |

@@ -23,6 +23,8 @@ ECU_READY_EARLIEST_US = 0
 CLUMSY_SLOWER_US = 2_000_000
 """AVL-11: what hostile attempts may add on the same path."""
 OF_PATH = {"bluetooth": "AVL-2", "cloud": "AVL-3", "card": "AVL-4"}
+EDGE_US = 20_000
+"""Within this of an edge nothing is judged (requirements: edges)."""
 AFTER_POWER_US = 30_000_000
 """AVL-8 looks at attempts up to this long after the supply is back."""
 
@@ -82,7 +84,7 @@ class Availability:
     def achieved(self, wish: Wish, from_us: int) -> int | None:
         """The first instant from which the doors were as wanted, and stayed so as long as they should."""
         if wish.intent.want == "lock":
-            return self._f.first_in("lock", from_us)
+            return self._f.first_shut(from_us)
         best = wish.handle_open_us
         for span in self._f.unlocked:
             start = max(span.start_us, from_us)
@@ -97,7 +99,7 @@ class Availability:
         return any(
             s.command == "lock" and not s.flaw and s.at_us <= at_us <= s.at_us + PHONE_US
             for s in self._f.signed.values()
-        ) or any(
+        ) or self._f.vehicle.locking(at_us) is not None or any(
             w.intent.want == "lock"
             and any(p == "card" and at_us - 1_500_000 <= t <= at_us for p, t in w.acts)
             for w in self._f.wishes
@@ -130,6 +132,8 @@ class Availability:
         """Whether the attempt asked something of the DUT that it must do."""
         facts = self._f
         if not self._o.undisturbed(a.wish.index, a.at_us, a.deadline_us):
+            return False
+        if a.wish.intent.want == "lock" and any(a.at_us - EDGE_US <= t <= a.deadline_us for t, _, _ in facts.ajars):
             return False
         if a.wish.intent.want == "lock" and a.path == "card":
             unlocked = [s for s in facts.unlocked if s.start_us <= a.at_us < s.end_us]

@@ -14,6 +14,9 @@ from rig.scenario import Intent, Scenario, Via, Want
 from rig.trace import Event, Trace, number, octets, word
 
 LOCK_STATUS = 0x1A0
+BLUETOOTH_REQUEST = 0x2B0
+CONSECUTIVE = 0x20
+"""Frames with which an ISO-TP message begins have a lower first byte (ISO 15765-2)."""
 DOORS = ("FL", "FR", "RL", "RR")
 FAR_US = 1 << 62
 PULSE_GROUP_US = 450_000
@@ -141,6 +144,8 @@ class Facts:
     """VehicleState and InteriorSwitch frames on the bus, and skipped time."""
     vehicle: Vehicle = field(default_factory=Vehicle)
     """What the restbus frames said (`rig.judge.vehicle.conditions`)."""
+    links: list[Event] = field(default_factory=list)
+    """Frames on the Bluetooth channel to the DUT with which a message begins, or a connection opens or closes."""
     ajars: list[tuple[int, str, bool]] = field(default_factory=list)
     """Doors opened (True) and shut: time, door, open."""
 
@@ -160,6 +165,26 @@ class Facts:
     def spans(self, want: str) -> list[Span]:
         """When all latches were as a wish wants them."""
         return self.unlocked if want == "unlock" else self.locked
+
+    def ajar_at(self, at_us: int) -> set[str]:
+        """The doors that stand open at an instant."""
+        state: dict[str, bool] = {}
+        for at, door, is_open in self.ajars:
+            if at <= at_us:
+                state[door] = is_open
+        return {door for door, is_open in state.items() if is_open}
+
+    def first_shut(self, from_us: int) -> int | None:
+        """The first instant from `from_us` on when all latches of doors that are not ajar then were locked."""
+        if not self.ajars:
+            return self.first_in("lock", from_us)
+        moments = {from_us, *(at for at, _, _ in self.ajars)}
+        moments.update(at for changes in self.latches.values() for at, _ in changes)
+        for at in sorted(m for m in moments if m >= from_us):
+            ajar = self.ajar_at(at)
+            if all(door in ajar or self.latch_at(door, at) == "L" for door in DOORS):
+                return at
+        return None
 
     def first_in(self, want: str, from_us: int) -> int | None:
         """The first instant from `from_us` on when all latches were as wanted."""
@@ -196,6 +221,8 @@ def collect(scenario: Scenario, trace: Trace) -> Facts:
                     frames.append(event)
             elif can_id in RESTBUS:
                 restbus.append(event)
+            elif can_id == BLUETOOTH_REQUEST and len(octets(event, 3)) > 2 and octets(event, 3)[0] < CONSECUTIVE:
+                facts.links.append(event)
         elif kind == "skip":
             restbus.append(event)
             if event[0] >= origin:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from rig.judge.availability import Availability, Baseline
+from rig.judge.driving import Authority, Driving
 from rig.judge.facts import collect
 from rig.judge.oracle import Oracle
-from rig.judge.safety import Safety, Truth
+from rig.judge.safety import Safety
 from rig.judge.security import Security
 from rig.judge.status import Decode, Status
+from rig.judge.truth import Truth
 from rig.judge.vehicle import conditions, deaf
 from rig.judge.verdicts import Cell, Outcome, Verdict, worst
 from rig.scenario import Scenario
@@ -18,7 +20,7 @@ from rig.trace import Trace
 REQUIREMENTS = (
     "AVL-1", "AVL-2", "AVL-3", "AVL-4", "AVL-5", "AVL-6", "AVL-8", "AVL-9", "AVL-10", "AVL-11", "AVL-12", "AVL-13",
     "SEC-1", "SEC-2", "SEC-3", "SEC-4", "SEC-5", "SEC-6", "SEC-7", "SEC-8", "SEC-9",
-    "SEC-10", "SEC-11", "SEC-12", "SEC-13", "SAF-3", "STA-1",
+    "SEC-10", "SEC-11", "SEC-12", "SEC-13", "DRV-1", "DRV-2", "SAF-1", "SAF-2", "SAF-3", "STA-1",
 )  # fmt: skip
 """The requirements this judge knows, in the order of the list of requirements."""
 
@@ -78,7 +80,9 @@ def judge(scenario: Scenario, trace: Trace, rules: Rules) -> Judgement:
     security = Security(facts, oracle, u)
     availability = Availability(facts, oracle, u, rules.opened_us, rules.baseline)
     found = security.verdicts() + availability.verdicts()
-    found += Truth(facts, security, u).verdicts() + Safety(facts, security, u).verdicts()
+    authority = Authority(facts, rules.decode)
+    found += Truth(facts, security, authority, u).verdicts() + Safety(facts, oracle, security, u).verdicts()
+    found += Driving(facts, oracle, authority, u).verdicts()
     found += Status(facts, oracle, rules.decode, u).verdicts()
     by_requirement: dict[str, list[Verdict]] = {}
     for verdict in found:

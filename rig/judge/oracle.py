@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rig.faults import CATALOGUE, PATHS, Mode
+from rig.faults import CATALOGUE, NEEDS, PATHS, Mode
 from rig.judge.facts import FAR_US, Facts
 from rig.scenario import Fault
 from rig.world.attacker import KINDS
@@ -17,6 +17,7 @@ RECOVERY_US = 10_000_000
 READY_US = 1_000_000
 """AVL-8: this long after the supply is back, the ECU is ready."""
 POWER = frozenset({"power"})
+STANDING = frozenset({"standing"})
 THIRTY_DAYS_US = 30 * 24 * 3_600_000_000
 CLUMSY_US = 120_000_000
 """AVL-11 looks at attempts up to this long after a hostile or clumsy one: longer than lock-outs usually last."""
@@ -103,11 +104,14 @@ class Oracle:
     def viable(self, path: str, start_us: int, end_us: int, power_recovery_us: int = RECOVERY_US) -> bool:
         """Whether all that a path needs is healthy, and long enough recovered, throughout an interval."""
         for spell in self.spells:
-            if not spell.mode.breaks_path(path):
+            if not spell.mode.breaks_path(path) or spell.mode.breaks == STANDING:
                 continue
             recovery = power_recovery_us if spell.mode.breaks == POWER else RECOVERY_US
             if spell.start_us <= end_us and spell.end_us + recovery + spell.retry_after_us > start_us:
                 return False
+        # Whether the vehicle stands is judged by what it was told: silence counts for what was said before it.
+        if "standing" in NEEDS[path] and not self._facts.vehicle.surely_standing(start_us, end_us):
+            return False
         for breach in self.breaches:
             if breach.path == path and breach.start_us <= end_us and breach.end_us >= start_us:
                 return False
@@ -130,7 +134,11 @@ class Oracle:
 
     def restbus_disturbed(self, path: str, start_us: int, end_us: int) -> bool:
         """Whether frames of the restbus are missing, stale or corrupt around an interval, which the path can bear."""
-        return any(s.mode.restbus for s in self.foreign(path, start_us, end_us))
+        return any(
+            s.mode.restbus and s.start_us <= end_us and s.end_us >= start_us
+            for s in self.spells
+            if not s.mode.breaks_path(path) or s.mode.breaks == STANDING
+        )
 
     def without_server(self, at_us: int) -> bool:
         """Whether for 30 days there was no way between phone, server and car."""
@@ -174,7 +182,9 @@ class Oracle:
         return any(start_us <= at <= end_us and mv < 6500 for at, mv in self._facts.supplies)
 
     def undisturbed(self, index: int, start_us: int, end_us: int) -> bool:
-        """Whether no other intent was under way in an interval."""
+        """Whether no other intent was under way in an interval, and nobody pressed the inside switch or crashed."""
+        if self._facts.vehicle.acts(start_us, end_us):
+            return False
         for wish in self._facts.wishes:
             if wish.index == index:
                 continue

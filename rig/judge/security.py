@@ -131,6 +131,8 @@ class Security:
         """SEC-10: below 9.0 V the lock stays as it is (judged below 8.8 V; a drive that had begun may end)."""
         for movement in self._f.movements:
             start = movement.start_us
+            if movement.direction == "U" and self._f.vehicle.crashed(start - CAUSE_US, start):
+                continue  # A crash acts down to 6.5 V.
             if 0 < self._f.supply_at(start) < LOW_MV and self._f.supply_at(start - LOW_SINCE_US) < LOW_MV:
                 self._fail("SEC-10", start, f"the locks were driven at {self._f.supply_at(start) / 1000:.1f} V")
 

@@ -189,10 +189,16 @@ def deaf(facts: Facts) -> Deaf:
             off = False
     if off:
         out.append((since, FAR_US))
-    for index, (start, end) in facts.fault_edges.items():
-        mode = CATALOGUE[facts.scenario.faults[index].mode]
-        if mode.domain == "can" and "can" in mode.breaks:
-            out.append((start, min(end, max(start, facts.healed_us)) + AGREED_US))
+    for index, fault in enumerate(facts.scenario.faults):
+        mode = CATALOGUE[fault.mode]
+        if mode.domain != "can" or "can" not in mode.breaks:
+            continue
+        start, end = facts.origin_us + fault.start_us, FAR_US
+        if fault.end_us is not None:
+            end = facts.origin_us + fault.end_us
+        if fault.step:
+            start, end = facts.fault_edges.get(index, (FAR_US, FAR_US))
+        out.append((start, min(end, max(start, facts.healed_us)) + AGREED_US))
     return out
 
 

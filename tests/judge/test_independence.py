@@ -46,14 +46,14 @@ def test_no_import_hides_in_a_call() -> None:
 
 
 def test_the_oracle_reads_no_frame_and_no_answer_of_the_dut() -> None:
-    """Of the facts it takes scenario, origin, wishes, fault edges, healing and the supply: what the rig itself did."""
+    """Of the facts it takes what the rig itself did: scenario, wishes, faults, supply, and what its gateway said."""
     tree = ast.parse(Path(oracle.__file__).read_text(encoding="utf-8"))
     taken = {
         node.attr
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("facts", "self._facts")
     }
-    assert taken == {"scenario", "origin_us", "wishes", "supplies", "fault_edges", "healed_us"}
+    assert taken == {"scenario", "origin_us", "wishes", "supplies", "fault_edges", "healed_us", "vehicle"}
 
 
 def test_the_catalogue_declares_needs_without_the_dut() -> None:

@@ -19,6 +19,7 @@ class Look:
         takes_s: no look takes longer.
         lag_s: how long after its end the world may need to be healthy again (reconnects, boots).
         spell_s: how long the spell of the test is.
+        momentary: it is over by itself; it shows from its onset on, and its end ends nothing.
     """
 
     look: Callable[[Stage], Awaitable[object]]
@@ -27,3 +28,4 @@ class Look:
     takes_s: float = 0.4
     lag_s: float = 0.0
     spell_s: float = 30.0
+    momentary: bool = False
