@@ -11,7 +11,6 @@ from hardware.ecu.config import CREDENTIALS, TELEMATICS_STATE, Reason, Source
 from hardware.ecu.core import Core
 from hardware.ecu.freshness import Freshness
 from hardware.ecu.memory import KeyRecord
-from hardware.ecu.relock import Relock
 from hardware.ecu.restbus import SlowFrames, decoded
 from rig.protocol import vcp
 from rig.protocol.vcp import Fault
@@ -125,15 +124,6 @@ def forget_counters(core: Core) -> None:
     core.store.commit()
 
 
-class ReplayAfterRelock(Relock):
-    """Begins a new story when the doors have locked themselves."""
-
-    def _done(self, fault: Reason | None) -> None:
-        super()._done(fault)
-        if fault is None:
-            forget_counters(self.core)
-
-
 class ReplayAfterLock(Actions):
     """Begins a new story when the doors were locked."""
 
@@ -192,12 +182,6 @@ ALL = (
         "keeps an unlock that it refused below 9 V, and does it when the supply is back, however late",
         ("SEC-4",),
         lambda p: replace(p, actions=LateQueue),
-    ),
-    Build(
-        "replay_after_relock",
-        "forgets the keys' counters when the doors lock themselves",
-        ("SEC-2",),
-        lambda p: replace(p, relock=ReplayAfterRelock),
     ),
     Build(
         "replay_after_lock",

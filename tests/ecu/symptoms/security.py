@@ -72,18 +72,6 @@ async def late_queue(car: Any) -> bool:
     return shut(car)
 
 
-async def replay_after_relock(car: Any) -> bool:
-    phone = await ready_phone(car)
-    unlock = phone.build(vcp.UNLOCK, expires_at=phone.session.clock_s + 31)
-    await phone.deliver(unlock)
-    assert car.latches == "UUUU"
-    while car.latches != "LLLL":
-        await car.run(0.01)
-    await car.run(0.1)
-    await phone.deliver(unlock)
-    return shut(car)
-
-
 async def replay_after_lock(car: Any) -> bool:
     return await no_counter(car)
 
