@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from rig.faults import CATALOGUE
-from rig.judge import availability, oracle, safety, security, status
+from rig.judge import availability, matching, oracle, safety, security, status
 from rig.judge.verdicts import Verdict
 from rig.scenario import Fault
 from rig.world.attacker import Attacker
@@ -107,9 +107,9 @@ _ALL = (
     _patched("all_viable", "the oracle takes every path for viable", oracle.Oracle, "viable", _always),
     _patched("patient_card", "the card may take a minute", availability, "CARD_US", 60_000_000),
     _patched("no_independence", "AVL-5 allows 20 s more", availability, "SLOWER_US", 20_000_000),
-    _patched("reusable", "one request may authorise any number of movements", security.Security, "_unspent", _always),
+    _patched("reusable", "one request may authorise any number of movements", matching.Matching, "_unspent", _always),
     _patched("no_replay", "the attacker's replays are not sent", Attacker, "replay", _no_attack),
-    _patched("expiry_ignored", "the judge takes no request for expired", security, "CLOCK_EDGE_US", 1 << 50),
+    _patched("expiry_ignored", "the judge takes no request for expired", matching, "CLOCK_EDGE_US", 1 << 50),
     _patched("relock_any_time", "the relock may come within a minute", safety, "TOLERANCE_US", 60_000_000),
 )
 MUTANTS: Mapping[str, Mutant] = {m.name: m for m in _ALL}
