@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.campaign import Campaign, RequirementFailed
 from hardware.vehicle import emulated_model
 from rig.corpus import FORMAT, SIDECAR, UNKNOWN, Corpus, CorpusError, confirm, name_of
 from rig.judge.judge import Judgement
+from rig.judge.verdicts import Outcome, Verdict
 from rig.model import Result
 from rig.scenario import Fault, Intent, Scenario
 from rig.trace import Trace
@@ -139,20 +141,31 @@ def test_a_run_is_confirmed_by_a_second_one() -> None:
     assert "AVL-4" in {v.requirement for v in confirmed.result.judgement.failures}
 
 
+class Moody:
+    """Does something else each time."""
+
+    runs = 0
+
+    def judge(self, scenario: Scenario) -> Result:
+        """Opens once, and never again."""
+        self.runs += 1
+        events = [(0, "origin"), (5, "told", 0, "opened" if self.runs == 1 else "refused", "")]
+        return Result(scenario, Trace(events), Judgement())  # type: ignore[arg-type]  # tuples of mixed kinds
+
+
 def test_a_nondeterministic_run_is_a_finding() -> None:
-    class Moody:
-        """Does something else each time."""
-
-        runs = 0
-
-        def judge(self, scenario: Scenario) -> Result:
-            self.runs += 1
-            events = [(0, "origin"), (5, "told", 0, "opened" if self.runs == 1 else "refused", "")]
-            return Result(scenario, Trace(events), Judgement())  # type: ignore[arg-type]  # tuples of mixed kinds
-
     confirmed = confirm(Moody(), ONE)
     assert not confirmed.same_hash
     assert "nondeterministic run" in confirmed.finding
     assert "event 1" in confirmed.finding
     assert "opened" in confirmed.finding
     assert "refused" in confirmed.finding
+
+
+def test_a_campaign_tells_of_a_nondeterministic_run(tmp_path: Path) -> None:
+    campaign = Campaign("model", None, 0, tmp_path, frozenset())
+    moody = Moody()
+    failed = RequirementFailed(Result(ONE, Trace(), Judgement()), Verdict("AVL-4", Outcome.FAIL), "model")
+    campaign.shrunk(failed, moody)  # type: ignore[arg-type]  # all of a model that it uses
+    (note,) = campaign.notes
+    assert "nondeterministic run" in note
