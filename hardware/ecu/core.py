@@ -273,6 +273,7 @@ class Core:
             self.bus_off = off
             if self.is_ready:
                 self.log("bus off" if off else "bus on")
+                self.status.unheard()
                 if off:
                     for channel in self.channels:
                         channel.reset()

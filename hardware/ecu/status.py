@@ -59,6 +59,10 @@ class Status:
         if self._extra.at is None and not self.core.sleep.asleep:
             self.core.timers.set(self._extra, self.core.cpu.now + self.GATHER_US)
 
+    def unheard(self) -> None:
+        """The bus is back: what was said before it went counts no more."""
+        self._said = None
+
     def pause(self) -> None:
         """Asleep: no frames."""
         self.core.timers.cancel(self._cycle)
