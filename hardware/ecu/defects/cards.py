@@ -7,7 +7,6 @@ from dataclasses import replace
 from hardware.ecu.build import Build
 from hardware.ecu.cardauth import CardAuth
 from hardware.ecu.cardreader import CardReader
-from hardware.ecu.config import SECOND_US
 from hardware.ecu.core import Core
 from rig.protocol.keycard import Refusal
 
@@ -24,22 +23,6 @@ class GivesReaderUp(CardReader):
     def _slot(self) -> None:
         if not self._broken:
             super()._slot()
-
-
-class RestingCardActsAgain(CardReader):
-    """Takes a card that rests in the field for one that came, every 12 s."""
-
-    AGAIN_US = 12 * SECOND_US
-    _acted_us = 0
-
-    def _listed(self, payload: bytes | None) -> None:
-        rests = self._ever_polled and self._empty_since_us is None
-        super()._listed(payload)
-        now = self.core.cpu.now
-        if payload and payload[0] == 1 and (not rests or now - self._acted_us > self.AGAIN_US):
-            self._acted_us = now
-            if rests:
-                self.core.card_auth.begin()
 
 
 class TapLocksAtOnce(CardAuth):
@@ -88,12 +71,6 @@ ALL = (
         "never asks a reader again that failed once",
         ("AVL-6",),
         lambda p: replace(p, reader=GivesReaderUp),
-    ),
-    Build(
-        "resting_card_acts_again",
-        "takes a card that rests on the reader for a new tap every 12 s",
-        ("AVL-1", "AVL-4", "AVL-13"),
-        lambda p: replace(p, reader=RestingCardActsAgain),
     ),
     Build(
         "tap_locks_at_once",

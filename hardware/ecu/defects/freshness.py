@@ -180,7 +180,7 @@ ALL = (
     Build(
         "late_queue",
         "keeps an unlock that it refused below 9 V, and does it when the supply is back, however late",
-        ("SEC-4",),
+        ("SEC-4", "SEC-10"),
         lambda p: replace(p, actions=LateQueue),
     ),
     Build(

@@ -265,11 +265,6 @@ async def gives_reader_up(car: Any) -> bool:
     return await opens(car)
 
 
-async def resting_card_acts_again(car: Any) -> bool:
-    await car.boot()
-    return await opens(car, 20)
-
-
 async def tap_locks_at_once(car: Any) -> bool:
     phone = await ready_phone(car)
     await phone.send(vcp.UNLOCK)
