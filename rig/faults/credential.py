@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rig.world.world import World
 
 CHANNEL = Param("cloud", "0 Bluetooth, 1 cloud", 0, 0, 1)
-SECONDS = Param("seconds", "s", 60, 32, 3600)
+SECONDS = Param("seconds", "s", 36, 32, 3600)
 WHO = Param("fleet", "0 service, 1 fleet manager", 0, 0, 1)
 GAP = Param("gap", "counters", 1000, 1, 100_000)
 

@@ -20,6 +20,9 @@ LOW_SINCE_US = 20_000
 OFF_MV = 6500
 CAUSE_US = 3_000_000
 """A message or card this long before a movement may be its cause."""
+RANDOM_US = 100_000
+"""A command or answer that is under way when the random source fails has had its randomness."""
+_COMMAND = {"U": "unlock", "L": "lock"}
 BAD_CARDS = ("tap_unknown", "tap_foreign", "tap_replay", "tap_torn")
 GARBAGE = ("flood", "garbage")
 HANG_US = 1_000_000
@@ -55,6 +58,7 @@ class Security:
         self._said_done()
         self._key_list()
         self._epochs()
+        self._randomness()
         self._doubts()
         self._boots()
         self._silence()
@@ -86,7 +90,11 @@ class Security:
             "SEC-5": "every intent moved the locks at most once" if opened else "",
             "SEC-6": "keys without the right were refused" if "SEC-6" in wrong else "",
             "SEC-7": "requests for another car or domain were refused" if "SEC-7" in wrong else "",
-            "SEC-8": "every boot had an epoch of its own" if len(self._epochs_by_boot()) > 1 else "",
+            "SEC-8": "every boot had an epoch of its own"
+            if len(self._epochs_by_boot()) > 1
+            else "nothing remote was done without randomness"
+            if self._asked_without_randomness()
+            else "",
             "SEC-9": "session info answered its challenge" if any(c[0] >= f.origin_us for c in f.clocks) else "",
             "SEC-10": "no reset or dip moved a lock" if power else "",
             "SEC-11": "nobody but an owner changed the key list"
@@ -161,9 +169,11 @@ class Security:
                 self._fail("SEC-4", start, f"the locks opened on a late request that {why}")
         elif spent:
             self._fail("SEC-5", start, f"intent {spent[-1][1].index} moved the locks twice")
+        elif self._late_ghost(start, candidates):
+            return
         elif self._booted(start):
             self._fail("SEC-10", start, "the locks opened after the supply came back, and nothing allowed it")
-        elif not self._late_ghost(start, candidates):
+        else:
             self._fail("SEC-1", start, "the locks opened, and nothing allowed it")
 
     def _locked(self, movement: Movement, candidates: list[Candidate]) -> None:
@@ -227,7 +237,8 @@ class Security:
         if not candidates:
             return False
         hand, signed, state = candidates[-1]
-        if state.authorises or state.wrong or self._matching.used.get(signed.index) is not None:
+        expired = state.surely_expired and state.epoch_current and not state.wrong
+        if not expired or signed.index in self._matching.used:
             return False
         age = (start_us - hand.at_us) / 1e6
         self._fail("SEC-4", start_us, f"the locks opened {age:.1f} s after the last request came, which had expired")
@@ -280,6 +291,38 @@ class Security:
                 at = next(c[0] for c in reversed(self._f.clocks) if c[2] in seen & epochs)
                 self._fail("SEC-8", at, "a boot had an epoch that there had been before")
             seen |= epochs
+
+    def _randomness(self) -> None:
+        """SEC-8: while its random source fails, a DUT seals no answer and carries out nothing that was asked remotely.
+
+        It may notice at use: the command whose answer it cannot seal may have been carried out. After a boot in that
+        time it has noticed.
+        """
+        f = self._f
+        for spell in (s for s in self._oracle.spells if "random" in s.mode.breaks):
+            begin = spell.start_us + RANDOM_US + self._u
+            for at, channel, name, fault in f.answers:
+                handed = min((h.at_us for h in f.hands if h.digest == name), default=0)
+                if name in f.signed and not fault and begin <= handed and at < spell.end_us:
+                    self._fail("SEC-8", at, f"a command over {channel} was answered as done without randomness")
+            booted = [t for t, mv in f.supplies if mv >= OFF_MV and begin <= t]
+            for movement in f.movements:
+                if booted and booted[0] <= movement.start_us < spell.end_us:
+                    recent = [c for c in self._matching.candidates(movement.start_us, _COMMAND[movement.direction])
+                              if movement.start_us - c[0].at_us <= CAUSE_US]  # fmt: skip
+                    if recent and not any(movement.start_us - CAUSE_US <= t <= movement.start_us for t in f.auths):
+                        self._fail("SEC-8", movement.start_us, "the locks moved on a remote request without randomness")
+
+    def _asked_without_randomness(self) -> bool:
+        """Whether a genuine command came while the random source failed."""
+        f = self._f
+        return any(
+            s.start_us + RANDOM_US <= h.at_us < s.end_us - RANDOM_US
+            for s in self._oracle.spells
+            if "random" in s.mode.breaks
+            for h in f.hands
+            if h.digest in f.signed and h.origin == "genuine"
+        )
 
     def _doubts(self) -> None:
         """SEC-9: session info that answers a handshake authenticates against its challenge."""

@@ -101,6 +101,19 @@ def test_every_boot_has_its_own_epoch(prove: Prover, via: Via) -> None:
     prove(Scenario(carry=Carry(session="warm"), timeline=tuple(timeline)))
 
 
+@pytest.mark.requirement("SEC-8")
+@pytest.mark.parametrize("via", CHANNELS)
+def test_nothing_remote_is_done_without_randomness(prove: Prover, via: Via) -> None:
+    """The source fails before a command, and over a reset; when it works again, all does (AVL-6)."""
+    fails = Fault("random.fails", 1_000_000, 30_000_000)
+    prove(Scenario(timeline=(fails, Intent("unlock", 2_000_000, via), Intent("unlock", 14_000_000, via))))
+    prove(
+        Scenario(
+            timeline=(fails, Fault("power.reset", 3_000_000, 3_300_000), Intent("unlock", 6_000_000, via)),
+        )
+    )
+
+
 @pytest.mark.requirement("SEC-11")
 @pytest.mark.parametrize("cloud", [0, 1])
 def test_a_drivers_key_changes_no_key_list(prove: Prover, cloud: int) -> None:

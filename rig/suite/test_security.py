@@ -142,6 +142,16 @@ def test_command_delivered_late_moves_nothing(
     )
 
 
+@pytest.mark.requirement("SEC-10")
+@pytest.mark.parametrize("mv", [7000, 8000])
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_what_was_refused_at_low_supply_is_not_done_later(prove: Prover, channel: Via, mv: int) -> None:
+    """A wish below 9 V; the supply comes back before the wish is over, just after, and long after."""
+    for back_us in (6_000_000, 11_500_000, 14_000_000, 25_000_000):
+        dip = Fault("power.dip", 1_000_000, back_us, (("mv", mv),))
+        prove(Scenario(timeline=(dip, Intent("unlock", 2_000_000, channel))))
+
+
 @pytest.mark.requirement("SEC-5")
 @pytest.mark.parametrize("second", ["bluetooth", "cloud"])
 def test_unlock_while_unlocked_moves_nothing(prove: Prover, second: Via) -> None:

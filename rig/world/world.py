@@ -157,6 +157,7 @@ class World:
         self.guest_card = Card(keys.guest_card, on_auth=lambda *_: self.log("auth", "guest"))
         self.foreign_card = Card(keys.foreign_card)
         self.reader_faults: ReaderFaults = ReaderFaults(self.reader, (self.card, self.guest_card), self.unsettled)
+        edges.console.on_line(self._console)
         self.attacker: Attacker = Attacker(self)
         self.internet: Internet = Internet(self)
         self.server: Server = Server(self)
@@ -411,6 +412,13 @@ class World:
 
     def _all(self, state: str) -> bool:
         return all(s == state for s in self.plant.latches.values())
+
+    def _console(self, line: str) -> None:
+        """The DUT's log: only its boot banner is told, `boot` and how often it has booted."""
+        word, _, rest = line.partition(" ")
+        if word == "boot":
+            count = rest.partition(" ")[0]
+            self.log("boot", int(count) if count.isdecimal() else 0)
 
     def _plant_event(self, kind: str, *fields: Field) -> None:
         now = self.kernel.now

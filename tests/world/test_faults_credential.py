@@ -80,7 +80,7 @@ def loses(fault: str) -> Look:
 LOOKS: dict[str, Look] = {
     "credential.lifetime_zero": errs("valet", "zero", "TIME_EXPIRED"),
     "credential.lifetime_past": errs("valet", "past", "TIME_EXPIRED"),
-    "credential.lifetime_long": errs("valet", "60 s", "TIME_TO_LIVE_TOO_LONG"),
+    "credential.lifetime_long": errs("valet", "40 s", "TIME_TO_LIVE_TOO_LONG"),
     "credential.other_car": errs("valet", "vin", "INVALID_SIGNATURE"),
     "credential.other_domain": errs("valet", "domain", "INVALID_DOMAINS", "INVALID_SIGNATURE"),
     "credential.wrong_role": errs("monitor", "role", "INSUFFICIENT_PRIVILEGES"),
