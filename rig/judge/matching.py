@@ -131,10 +131,17 @@ class Matching:
     def _unspent(self, hand: Hand, signed: Signed, start_us: int) -> bool:
         """Not used yet; or it came after somebody locked again, and so may open again."""
         since = self.used.get(signed.index)
-        if since is None:
+        if since is None or self._left_over(since, start_us):
             return True
         locks = [m.start_us for m in self._f.movements if m.direction == "L" and since < m.start_us < start_us]
         return bool(locks) and hand.at_us > max(since, locks[-1] - HANDED_EARLY_US)
+
+    def _left_over(self, since_us: int, start_us: int) -> bool:
+        """Whether a movement drives only doors that an earlier one of the same wish drove in vain."""
+        doors = next(m.doors for m in self._f.movements if m.start_us == start_us and m.direction == "U")
+        return all(self._f.latch_at(d, start_us - 1) == "L" for d in doors) and not any(
+            since_us <= at < start_us for d in doors for at, _ in self._f.latches[d]
+        )
 
     def _transition(self, movement: Movement) -> bool:
         """Whether a door went to unlocked by this movement, which a broken drive does not do."""
@@ -227,7 +234,8 @@ class Matching:
 
     def freshness(self, signed: Signed, handed_us: int, at_us: int) -> Freshness:
         """What is known of a command that was handed over at one instant, at another."""
-        current = not any(signed.at_us <= t <= at_us and mv < 6500 for t, mv in self._f.supplies)
+        # A supply that goes with the movement's own beginning came too late for it.
+        current = not any(signed.at_us <= t < at_us and mv < 6500 for t, mv in self._f.supplies)
         low, high = self._clock_bounds.get(signed.epoch, (0, FAR_US))
         ends_us = (signed.expires_at + 1) * 1_000_000
         earliest_clock = at_us - high if high < FAR_US else 0

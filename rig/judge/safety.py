@@ -10,6 +10,7 @@ from rig.judge.verdicts import Outcome, Verdict, within
 
 RELOCK_US = 30_000_000
 TOLERANCE_US = 1_000_000
+NOTICED_MV = 8_800
 READY_US = 1_000_000
 ASKED_US = 3_000_000
 """A lock movement this soon after a lock command or a tap was asked for."""
@@ -258,6 +259,8 @@ class Safety:
         possible += [t for t in f.auths if start_us <= t <= until_us]
         for at, mv in f.supplies:
             if start_us <= at <= until_us and mv >= 9300:
-                sure.append(at)
+                # Down to 9.0 V nothing need be noticed, and that is not judged from 8.8 V on.
+                if f.supply_at(at - 1) < NOTICED_MV:
+                    sure.append(at)
                 possible += [at, at + READY_US]
         return sure, possible

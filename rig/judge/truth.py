@@ -52,6 +52,8 @@ class Truth:
             if what == "locked" and not true:
                 true = self._shut_but_ajar(first - self._u, at + self._u)
             requirement = "AVL-10" if what == "opened" else "AVL-13"
+            if not true and self._misled(first, at):
+                return None
             if not true:
                 return Verdict(requirement, Outcome.FAIL, f"{said}, but the doors never were", None, None, at)
         elif what == "driving":
@@ -69,6 +71,15 @@ class Truth:
         ):
             return Verdict("AVL-10", Outcome.FAIL, f"{said}, but the answer had arrived", None, None, at)
         return Verdict("AVL-10", Outcome.PASS, said, None, None, at)
+
+    def _misled(self, start_us: int, end_us: int) -> bool:
+        """Whether at some instant of an interval the feedback of a door was not what its latch was."""
+        f = self._f
+        return any(
+            f.feedback_at(door, at) in ("L", "U") and f.feedback_at(door, at) != f.latch_at(door, at)
+            for door in DOORS
+            for at in (start_us, end_us, *(t for t, _ in f.latches[door] if start_us < t < end_us))
+        )
 
     def _shut_but_ajar(self, start_us: int, end_us: int) -> bool:
         """Whether at some instant of an interval all doors were locked but those that stood open."""
