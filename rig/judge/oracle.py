@@ -164,7 +164,7 @@ class Oracle:
             if s.mode.name == STUCK_PULSES and s.start_us <= end_us and s.end_us >= start_us
         ]
         total = sum(counts)
-        return total if total <= MOST_STUCK else 0
+        return min(total, MOST_STUCK)
 
     def radio_known_off(self, start_us: int, end_us: int) -> bool:
         """Whether the phone's Bluetooth is off, and the phone knows it, throughout an interval."""

@@ -18,7 +18,17 @@ from rig.scenario import Fault, Intent, Scenario
 from rig.world.bluetooth import LinkError, Step
 from rig.world.digest import digest
 from rig.world.internet import NoNetwork
-from tests.world import test_faults_bluetooth, test_faults_credential, test_faults_phone
+from tests.world import (
+    test_faults_actuator,
+    test_faults_bluetooth,
+    test_faults_can,
+    test_faults_common,
+    test_faults_credential,
+    test_faults_phone,
+    test_faults_power,
+    test_faults_serial,
+    test_faults_vehicle,
+)
 from tests.world.look import Look
 from tests.world.stage import Stage
 
@@ -82,16 +92,6 @@ async def log_frames(stage: Stage) -> str:
     return "none" if not count else "full" if count > 1000 else f"{count} frames"
 
 
-async def tap(stage: Stage) -> bool:
-    """Taps the card: whether a motor is driven."""
-    world, since = stage.world, stage.kernel.now
-    world.reader.place(world.card)
-    await stage.kernel.sleep(1.0)
-    world.reader.remove(world.card)
-    await stage.kernel.sleep(0.6)
-    return bool(stage.of("motor", since))
-
-
 OK = ("200", "handed")
 
 
@@ -114,12 +114,18 @@ LOOKS: dict[str, Look] = {
     "can.bus_off": Look(ecu_frames, True, False),
     # The frame that is on the bus at the end is sent to its end.
     "can.log_flood": Look(log_frames, "none", "full", lag_s=0.0003, spell_s=3.0),
-    "power.reset": Look(ecu_frames, True, False, lag_s=1.0),
-    "power.dip": Look(tap, True, False, takes_s=1.7),
     **test_faults_bluetooth.LOOKS,
     **test_faults_phone.LOOKS,
     **test_faults_credential.LOOKS,
+    **test_faults_can.LOOKS,
+    **test_faults_serial.LOOKS,
+    **test_faults_power.LOOKS,
+    **test_faults_actuator.LOOKS,
+    **test_faults_common.LOOKS,
+    **test_faults_vehicle.LOOKS,
 }
+LASTING = [mode for mode in CATALOGUE if mode not in LOOKS or not LOOKS[mode].momentary]
+PASSING = [mode for mode in LOOKS if LOOKS[mode].momentary]
 FIRST_S = 12.0
 """When the first spell of a test begins: late enough for a look before it."""
 
@@ -127,7 +133,7 @@ FIRST_S = 12.0
 def look_at(scenario: Scenario, *looks: tuple[float, str]) -> list[object]:
     """Plays a scenario and looks by the modes' looks at given seconds from its origin."""
     # A flood that is collapsed shows no frames of its own, and a skipped idle cycle none at all.
-    of_frames = any(f.mode.startswith(("can.", "power.")) for f in scenario.faults)
+    of_frames = any(f.mode.startswith(("can.", "power.", "common.", "vehicle.")) for f in scenario.faults)
     stage = Stage(scenario, collapse=not of_frames)
     found: list[object] = []
 
@@ -157,7 +163,15 @@ def test_every_mode_of_the_catalogue_has_its_look() -> None:
     assert set(LOOKS) == set(CATALOGUE)
 
 
-@pytest.mark.parametrize("mode", CATALOGUE)
+@pytest.mark.parametrize("mode", PASSING)
+def test_what_is_over_by_itself_shows_at_its_onset(mode: str) -> None:
+    how = LOOKS[mode]
+    moments = (FIRST_S - how.takes_s - 1, FIRST_S + 0.000_001, FIRST_S + how.spell_s + how.lag_s)
+    fault = Fault(mode, us(FIRST_S), us(FIRST_S + how.spell_s))
+    assert look_at(keeps_running(fault), *((at, mode) for at in moments)) == [how.healthy, how.broken, how.healthy]
+
+
+@pytest.mark.parametrize("mode", LASTING)
 def test_mode_shows_from_its_onset_to_its_end_and_no_longer(mode: str) -> None:
     how = LOOKS[mode]
     end = FIRST_S + how.spell_s
@@ -172,15 +186,15 @@ def test_mode_shows_from_its_onset_to_its_end_and_no_longer(mode: str) -> None:
     assert found[-1] == how.healthy
 
 
-@pytest.mark.parametrize("mode", CATALOGUE)
+@pytest.mark.parametrize("mode", LASTING)
 def test_mode_without_an_end_lasts(mode: str) -> None:
     how = LOOKS[mode]
-    late = 15.0 if mode == "can.log_flood" else 150.0
+    late = 15.0 if mode in ("can.log_flood", "can.babbling") else 150.0
     found = look_at(keeps_running(Fault(mode, us(FIRST_S))), (1.0, mode), (late, mode))
     assert found == [how.healthy, how.broken]
 
 
-@pytest.mark.parametrize("mode", CATALOGUE)
+@pytest.mark.parametrize("mode", LASTING)
 def test_overlapping_spells_of_one_mode_last_to_the_end_of_the_later(mode: str) -> None:
     """The first to begin ends in the middle of the second; a third lies within it."""
     how = LOOKS[mode]
@@ -197,7 +211,7 @@ NEAR = 2
 PAIRS = [
     (one, two)
     for domain in dict.fromkeys(m.domain for m in CATALOGUE.values())
-    for (i, one), (j, two) in permutations(enumerate(modes(domain)), 2)
+    for (i, one), (j, two) in permutations(enumerate(m for m in modes(domain) if m in LASTING), 2)
     if abs(i - j) <= NEAR
 ]
 
