@@ -139,17 +139,26 @@ class Availability:
             unlocked = [s for s in facts.unlocked if s.start_us <= a.at_us < s.end_us]
             if not unlocked:
                 return False
+            if self._failed_to_lock(a.at_us):
+                # A door whose last drive came to nothing is faulty: a tap then unlocks (vehicle.md section 3).
+                return False
             ready = max((t for t, mv in facts.supplies if mv >= 9300 and t <= a.at_us), default=0) + READY_US
             freshest = max(
                 [unlocked[0].start_us, ready]
                 + [h.at_us for h in facts.hands if h.at_us <= a.at_us]
                 + [t for t in facts.auths if t <= a.at_us]
+                + [p.last_us for p in facts.vehicle.presses if p.at_us <= a.at_us]
+                + [c.last_us for c in facts.vehicle.crashes if c.first_us <= a.at_us]
             )
             if a.at_us - freshest < TAP_AGE_US + CLOCK_EDGE_US:
                 return False
         # With all doors unlocked a tap may lock: the driver would not tap then.
         wants_in = a.wish.intent.want == "unlock" and a.path == "card"
         return not (wants_in and any(s.start_us <= a.at_us < s.end_us for s in facts.unlocked))
+
+    def _failed_to_lock(self, at_us: int) -> bool:
+        last = max((m for m in self._f.movements if m.start_us < at_us), key=lambda m: m.start_us, default=None)
+        return last is not None and last.direction == "L" and any(self._f.latch_at(d, at_us) != "L" for d in last.doors)
 
     def _attempt(self, a: Attempt, out: list[Verdict]) -> None:
         o = self._o

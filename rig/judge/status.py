@@ -24,6 +24,19 @@ ASLEEP_US = 59_000_000
 """A vehicle that nobody asked anything for this long may be asleep (60 s, vehicle.md section 5)."""
 WAKING_US = 1_000_000
 """What waking may take (as long as a boot)."""
+BUS_BACK_US = 200_000
+"""After a fault of the bus is over, until the DUT is heard again."""
+OFF_MV, BOOT_MV = 6500, 9300
+PULSES = 3
+PULSE_US = 200_000
+"""A pulse of 150 ms, and 50 ms until the next (vehicle.md section 5)."""
+RELOCK_US = 28_000_000
+"""No relock comes sooner after an unlock."""
+LIVES_US = 33_000_000
+TAP_US = 2_000_000
+SOURCE_SEEN_US = 2_000_000
+SOURCES = {"cloud": 1, "bluetooth": 2, "card": 3, "interior": 4, "crash": 5, "relock": 6}
+"""LockStatus' numbers of who moved the locks (vehicle.md section 1)."""
 MOVING = 2
 FAULT = 3
 
@@ -50,7 +63,7 @@ class Status:
 
     def verdicts(self) -> list[Verdict]:
         """One verdict for the run: the first failure, or a pass if enough was seen."""
-        failure = self._cycle() or self._truth() or self._changes()
+        failure = self._cycle() or self._truth() or self._changes() or self._ajar() or self._sources()
         if failure is not None:
             return [failure]
         count = sum(1 for e in self._f.frames if e[1] == "can")
@@ -84,6 +97,21 @@ class Status:
         waking = next((t for t in activities if start_us < t <= end_us), end_us)
         return end_us - waking <= WAKING_US
 
+    def _silent_after(self, start_us: int, end_us: int) -> int:
+        """How long a silence that something excuses went on after all of that was over."""
+        reach = start_us
+        for at, mv in self._f.supplies:
+            if start_us - WAKING_US - self._u <= at <= end_us:
+                reach = max(reach, at + WAKING_US if mv >= BOOT_MV else end_us)
+        if self._f.supply_at(end_us) < BOOT_MV:
+            return 0
+        for spell in self._o.spells:
+            if spell.mode.domain == "can" and spell.start_us <= end_us:
+                reach = max(reach, spell.end_us + BUS_BACK_US)
+        if any(b.start_us <= end_us and b.end_us >= start_us for b in self._o.breaches):
+            return 0
+        return 0 if self._asleep(start_us, end_us) else end_us - reach
+
     def _cycle(self) -> Verdict | None:
         last: _Last | None = None
         longest = CYCLE_HIGH_US + self._u
@@ -107,13 +135,23 @@ class Status:
                 return self._fail(at, f"has a wrong CRC: {data.hex()}")
             counter = data[1] & 0x0F
             if last is None:
-                if at - silent_us > longest and not self._excused(silent_us, at):
+                if at - silent_us > longest and (
+                    not self._excused(silent_us, at) or self._silent_after(silent_us, at) > longest
+                ):
                     return self._fail(at, f"came for the first time after {(at - silent_us) / 1e3:.0f} ms")
                 last = _Last(at, counter, False)
                 continue
-            if counter == last.counter:
-                continue
             gap = at - last.at_us
+            if gap > longest:
+                if self._silent_after(last.at_us, at) > longest:
+                    return self._fail(at, f"came after {gap / 1e6:.3f} s, long after what had silenced it was over")
+                if self._reset_between(last.at_us, at):
+                    if counter:
+                        return self._fail(at, f"began with alive counter {counter} after a reset")
+                    last = _Last(at, counter, False)
+                    continue
+            if counter == last.counter and gap <= longest:
+                continue
             in_step = counter == (last.counter + 1) % COUNTERS
             in_time = gap <= longest and (gap >= CYCLE_LOW_US - self._u or not last.on_cycle)
             if not (in_step and in_time) and not self._excused(last.at_us, at):
@@ -124,9 +162,22 @@ class Status:
         if self._f.ended:
             since = silent_us if last is None else last.at_us
             gap = self._f.end_us - since
-            if gap > longest and not self._excused(since, self._f.end_us):
+            if gap > longest and (
+                not self._excused(since, self._f.end_us) or self._silent_after(since, self._f.end_us) > longest
+            ):
                 return self._fail(self._f.end_us, f"stopped {gap / 1e3:.0f} ms before the end")
         return None
+
+    def _reset_between(self, start_us: int, end_us: int) -> bool:
+        """Whether the DUT surely began a life between two frames, and its first could be heard."""
+        f = self._f
+        cut = [t for t, mv in f.supplies if start_us < t < end_us and mv < OFF_MV]
+        if not cut or f.supply_at(end_us) < BOOT_MV:
+            return False
+        back = max(t for t, mv in f.supplies if t < end_us and mv >= BOOT_MV)
+        return back > max(cut) and not any(
+            s.mode.domain == "can" and s.start_us <= end_us and s.end_us + BUS_BACK_US >= back for s in self._o.spells
+        )
 
     def _truth(self) -> Verdict | None:
         """Every frame says of each door what its latch said at some instant of the last 20 ms."""
@@ -165,7 +216,7 @@ class Status:
 
     def _could(self, door: str, said: int, start_us: int, end_us: int) -> bool:
         if said == FAULT:
-            return True
+            return self._tried(door, start_us, end_us)
         wanted = {0: "L", 1: "U", MOVING: "X"}[said]
         changes = self._f.feedback[door]
         if self._f.feedback_at(door, start_us) == wanted:
@@ -177,6 +228,81 @@ class Status:
             door in m.doors and any(start_us - 200_000 <= at <= end_us for at, d in m.pulses if d == door)
             for m in self._f.movements
         )
+
+    def _tried(self, door: str, start_us: int, end_us: int) -> bool:
+        """Whether a door may be called faulty: three pulses did not bring its latch there, and nothing since."""
+        changes = self._f.feedback[door]
+        for direction in ("U", "L"):
+            pulses = [t for m in self._f.movements if m.direction == direction for t, d in m.pulses
+                      if d == door and t <= end_us]  # fmt: skip
+            if len(pulses) < PULSES or pulses[-1] - pulses[-PULSES] > PULSES * PULSE_US:
+                continue
+            if not any(t > pulses[-1] and t < start_us and state != "X" for t, state in changes):
+                return True
+        return False
+
+    def _ajar(self) -> Verdict | None:
+        """Every frame says of each door what was so at some instant of the last cycle."""
+        if not self._f.ajars:
+            return None
+        slack = CYCLE_HIGH_US + TRANSIT_US + self._u
+        for event in self._f.frames:
+            if event[1] != "can":
+                continue
+            at = event[0]
+            values = self._decode(octets(event, 3))
+            for door in DOORS:
+                said = values.get(f"Ajar_{door}", 0) != 0
+                states = {door in self._f.ajar_at(at - slack)}
+                states.update(is_open for t, d, is_open in self._f.ajars if d == door and at - slack <= t <= at)
+                if said not in states and not self._excused(at - slack, at):
+                    return self._fail(at, f"says that door {door} {'stands open' if said else 'is shut'}")
+        return None
+
+    def _sources(self) -> Verdict | None:
+        """After a movement that only one thing can have caused, frames name that."""
+        f = self._f
+        moved = [m for m in f.movements if any(
+            m.start_us <= t <= m.pulses[-1][0] + 2 * PULSE_US for d in m.doors for t, s in f.feedback[d] if s != "X"
+        )]  # fmt: skip
+        for place, movement in enumerate(moved):
+            causes = self._causes(movement.start_us, movement.direction)
+            if len(causes) != 1:
+                continue
+            start = movement.pulses[-1][0] + 2 * PULSE_US + CYCLE_HIGH_US
+            end = moved[place + 1].start_us if place + 1 < len(moved) else f.end_us
+            end = min([end, start + SOURCE_SEEN_US] + [t for t, _ in f.supplies if t > movement.start_us - PULSE_US])
+            (cause,) = causes
+            for event in f.frames:
+                if event[1] != "can" or not start <= event[0] < end:
+                    continue
+                said = self._decode(octets(event, 3)).get("LastSource", cause)
+                if said != cause and not self._excused(start, event[0]):
+                    return self._fail(
+                        event[0], f"names source {said} of the last movement, where it can only be {cause}"
+                    )
+        return None
+
+    def _causes(self, at_us: int, direction: str) -> set[int]:
+        """Which sources (by LockStatus' numbers) may have caused a movement."""
+        f = self._f
+        command = "unlock" if direction == "U" else "lock"
+        out = {
+            SOURCES[h.channel] for h in f.hands
+            if at_us - LIVES_US <= h.at_us <= at_us
+            and (h.digest not in f.signed or f.signed[h.digest].command == command)
+        }  # fmt: skip
+        if any(at_us - TAP_US <= t <= at_us for t in f.auths):
+            out.add(SOURCES["card"])
+        if f.vehicle.pressed(command, at_us - TAP_US, at_us):
+            out.add(SOURCES["interior"])
+        if direction == "U" and f.vehicle.crashed(at_us - TAP_US, at_us):
+            out.add(SOURCES["crash"])
+        # What found the doors open already moved nothing, and is counted from all the same.
+        opened = [m.start_us for m in f.movements if m.direction == "U"] + [h.at_us for h in f.hands] + f.auths
+        if direction == "L" and any(t < at_us - RELOCK_US for t in opened):
+            out.add(SOURCES["relock"])
+        return out
 
     def _changes(self) -> Verdict | None:
         """After feedback changed for good, a frame says so within 20 ms."""

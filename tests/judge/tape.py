@@ -13,7 +13,7 @@ from rig.judge.judge import Judgement, Rules
 from rig.judge.verdicts import Verdict
 from rig.protocol.e2e import protect
 from rig.scenario import Carry, Doors, Entry, Scenario
-from rig.trace import Event, Field, Trace, number, word
+from rig.trace import Event, Field, Trace, number, octets, word
 
 ORIGIN_US = 3_000_000
 LOCK_STATUS = 0x1A0
@@ -137,14 +137,17 @@ class Tape:
         moments = [(at, True) for at in range(ORIGIN_US - 200_000, end_us, 100_000)]
         moments += [(at + 5_000, False) for at in sorted({at for at, _, _ in changes})]
         out: list[Event] = []
-        counter = -1
+        counter, source = -1, 0
+        sources = [(e[0], _source(events, e)) for e in events if e[1] == "motor" and number(e, 4)]
         for at, cyclic in sorted(moments):
             while changes and changes[0][0] < at:
                 _, door, new = changes.pop(0)
                 state[door] = new
             counter += cyclic
+            while sources and sources[0][0] <= at:
+                source = sources.pop(0)[1]
             drive = any(us(start) <= at < us(end) for start, end in self.driving)
-            out.append((at, "can", LOCK_STATUS, status(state, counter % 15, drive), "ecu"))
+            out.append((at, "can", LOCK_STATUS, status(state, counter % 15, drive, source), "ecu"))
         return out
 
     def judged(self, end_s: float, **rules: object) -> Judgement:
@@ -156,9 +159,26 @@ class Tape:
         return self.judged(end_s, **rules).verdicts[requirement]
 
 
-def status(state: dict[str, str], counter: int, drive: bool = False) -> bytes:
+def _source(events: list[Event], motor: Event) -> int:
+    """Who moved the locks, as LockStatus names it: the last that asked for it; nobody else than the relock."""
+    names = {"card": 3, "cloud": 1, "bluetooth": 2}
+    for event in reversed([e for e in events if motor[0] - 10_000_000 <= e[0] <= motor[0]]):
+        if event[1] == "auth":
+            return 3
+        if event[1] == "hand":
+            return names[word(event, 2)]
+        if event[1] != "can":
+            continue
+        if number(event, 2) == 0x1E0:
+            return 4
+        if number(event, 2) == 0x1B0 and body_codecs()["VehicleState"].decode(octets(event, 3))["Crash"]:
+            return 5
+    return 6
+
+
+def status(state: dict[str, str], counter: int, drive: bool = False, source: int = 0) -> bytes:
     """A valid LockStatus."""
-    values = {f"Door_{d}": SAID[s] for d, s in state.items()} | {"DriveAuthorised": int(drive)}
+    values = {f"Door_{d}": SAID[s] for d, s in state.items()} | {"DriveAuthorised": int(drive), "LastSource": source}
     payload = body_codecs()["LockStatus"].encode(values)
     return protect(LOCK_STATUS, payload, counter)
 
