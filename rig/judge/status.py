@@ -122,7 +122,7 @@ class Status:
                 if last is None and at - silent_us <= longest:
                     silent_us = at + number(event, 2)
                 # Of a DUT that was silent already, no frames were skipped.
-                if last is not None and at - last.at_us <= longest:
+                if last is not None and at - last.at_us <= longest and not self._mute(at):
                     skipped = number(event, 2)
                     counter = (last.counter + skipped // 100_000) % COUNTERS
                     last = _Last(last.at_us + skipped, counter, last.on_cycle)
@@ -167,6 +167,12 @@ class Status:
             ):
                 return self._fail(self._f.end_us, f"stopped {gap / 1e3:.0f} ms before the end")
         return None
+
+    def _mute(self, at_us: int) -> bool:
+        """Whether the DUT is off the bus, or without supply, at an instant."""
+        return self._f.supply_at(at_us) < OFF_MV or any(
+            "can" in s.mode.breaks and s.start_us <= at_us < s.end_us for s in self._o.spells
+        )
 
     def _reset_between(self, start_us: int, end_us: int) -> bool:
         """Whether the DUT surely began a life between two frames, and its first could be heard."""
