@@ -8,17 +8,21 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, target
 
+from rig.kernel import ActorError
 from rig.protocol import vcp
 from rig.protocol.keycard import CardKey
 from rig.sim.card import Card
 from tests.ecu.conftest import Car
-from tests.fuzz.bytesfuzz import TRAINS, Frame, Input, Line, Noise, Serial, effort
+from tests.fuzz.bytesfuzz import TRAINS, Frame, Input, Line, Noise, Payload, Serial, effort
 
 HANG_S = 1.0
+CYCLE_GAP_US = 300_000
+"""LockStatus comes every 100 ms; what is heard on the bus may delay one, never stop it."""
 CARD_US = 1_000_000
 """AVL-4: the card alone, from the tap."""
 LOCK_STATUS = 0x1A0
@@ -105,6 +109,12 @@ STATES: dict[State, int] = {
 }  # fmt: skip
 
 
+AWAKE = frozenset((ready, session, transfer, answering, tap, moving, low))
+"""States in which LockStatus runs."""
+UP = AWAKE | {bus_off, asleep}
+"""States in which the ECU has booted."""
+
+
 async def _endure(noise: Noise, state: State, train: Train) -> None:
     car = noise.car
     await state(noise)
@@ -120,6 +130,13 @@ async def _endure(noise: Noise, state: State, train: Train) -> None:
     if state is moving:
         moved = [pulse for pulse in moved if pulse[2] != "L"]
     assert moved == [], "nobody may open this car"
+    if state in UP:
+        assert not [line for at, line in car.console if at >= begun and line.startswith("boot ")], (
+            "it starts anew"
+        )
+    if state in AWAKE:
+        told = [begun, *(f[0] for f in car.frames if f[0] >= begun and f[1] == LOCK_STATUS), car.kernel.now]
+        assert max(b - a for a, b in pairwise(told)) <= CYCLE_GAP_US, "LockStatus pauses"
 
 
 async def _recover(noise: Noise) -> None:
@@ -144,8 +161,8 @@ async def _recover(noise: Noise) -> None:
     assert len(cycle) >= 9, "LockStatus lost its cycle"
 
 
-def _live(state: State, train: Train) -> Car:
-    car = Car()
+def _live(state: State, train: Train, defect: str | None = None) -> Car:
+    car = Car(defect)
     car.plant.set_latches("L")
     noise = Noise(car, car.phone("monitor"), car.phone("owner"))
 
@@ -169,6 +186,20 @@ def test_any_bytes_in_any_state(state: State) -> None:
         target(float(len({line for _, line in car.console})))
 
     lives()
+
+
+FOUND = {
+    "parse_error_opens": "nobody may open",
+    "crash_reboots_on_garbage": "starts anew",
+    "hangs_on_garbage": "LockStatus pauses",
+}
+
+
+@pytest.mark.parametrize("defect", FOUND)
+def test_planted_defects_are_found(defect: str) -> None:
+    """One of each; so the checks above do see something."""
+    with pytest.raises(ActorError, match=FOUND[defect]):
+        _live(ready, [(Payload("bluetooth", b"\x00\xff\xff\xff"), 0)] * 2, defect)
 
 
 def test_memory_stays_bounded() -> None:
