@@ -101,8 +101,8 @@ class Status:
         """How long a silence that something excuses went on after all of that was over."""
         reach = start_us
         for at, mv in self._f.supplies:
-            if start_us - WAKING_US - self._u <= at <= end_us:
-                reach = max(reach, at + WAKING_US if mv >= BOOT_MV else end_us)
+            if start_us - WAKING_US - self._u <= at <= end_us and mv >= BOOT_MV:
+                reach = max(reach, at + WAKING_US)
         if self._f.supply_at(end_us) < BOOT_MV:
             return 0
         for spell in self._o.spells:
