@@ -18,8 +18,8 @@ from rig.scenario import Scenario
 from rig.trace import Trace
 
 REQUIREMENTS = (
-    "AVL-1", "AVL-2", "AVL-3", "AVL-4", "AVL-5", "AVL-6", "AVL-8", "AVL-9", "AVL-10", "AVL-11", "AVL-12", "AVL-13",
-    "SEC-1", "SEC-2", "SEC-3", "SEC-4", "SEC-5", "SEC-6", "SEC-7", "SEC-8", "SEC-9",
+    "AVL-1", "AVL-2", "AVL-3", "AVL-4", "AVL-5", "AVL-6", "AVL-7", "AVL-8", "AVL-9", "AVL-10", "AVL-11", "AVL-12",
+    "AVL-13", "ACT-1", "SEC-1", "SEC-2", "SEC-3", "SEC-4", "SEC-5", "SEC-6", "SEC-7", "SEC-8", "SEC-9",
     "SEC-10", "SEC-11", "SEC-12", "SEC-13", "DRV-1", "DRV-2", "SAF-1", "SAF-2", "SAF-3", "STA-1",
 )  # fmt: skip
 """The requirements this judge knows, in the order of the list of requirements."""

@@ -1,4 +1,6 @@
-"""What stays after a failure or an attack: nothing. Recovery, half-way failures, clumsy attempts, long absence."""
+"""What stays after a failure or an attack: nothing. Recovery, half-way failures, clumsy attempts, long absence,
+a silent restbus, motors that stick.
+"""
 
 from __future__ import annotations
 
@@ -78,3 +80,31 @@ def test_the_next_try_succeeds(prove: Prover, mode: str, again: Via, session: Se
             ),
         )
     )
+
+
+@pytest.mark.requirement("AVL-7")
+@pytest.mark.parametrize("session", ["warm", "cold"])
+@pytest.mark.parametrize("via", PATHS)
+@pytest.mark.parametrize("mode", [m.name for m in CATALOGUE.values() if m.restbus and not m.condition])
+def test_a_restbus_that_fails_stops_nobody(prove: Prover, mode: str, via: Via, session: Session) -> None:
+    """Frames of gateway, telematics unit and module are missing, stale or corrupt from the beginning on."""
+    prove(Scenario(carry=Carry(session=session), timeline=(Fault(mode, 0), Intent("unlock", 2_000_000, via))))
+
+
+@pytest.mark.requirement("AVL-7")
+@pytest.mark.parametrize("via", PATHS)
+def test_a_speed_that_was_heard_last_counts_for_a_minute(prove: Prover, via: Via) -> None:
+    """The vehicle drove, then its gateway fell silent; more than 60 s later the driver comes back."""
+    silent = Fault("vehicle.speed_then_silent", 0, 90_000_000)
+    prove(Scenario(timeline=(silent, Intent("unlock", 70_000_000, via))))
+
+
+@pytest.mark.requirement("ACT-1")
+@pytest.mark.parametrize("session", ["warm", "cold"])
+@pytest.mark.parametrize("via", PATHS)
+@pytest.mark.parametrize("pulses", [1, 2])
+def test_a_motor_that_sticks_is_pushed_again(prove: Prover, pulses: int, via: Via, session: Session) -> None:
+    """At all doors, and at one."""
+    for door in range(5):
+        sticks = Fault("actuator.pulses_stuck", 0, None, (("door", door), ("pulses", pulses)))
+        prove(Scenario(carry=Carry(session=session), timeline=(sticks, Intent("unlock", 1_000_000, via))))

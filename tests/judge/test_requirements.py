@@ -35,6 +35,8 @@ def opened_by_card(at_s: float, *faults: Fault, tap_s: float = 0.0) -> Tape:
     return tape.taps(tap_s).moves(tap_s + at_s - 0.15, "U")
 
 
+GATEWAY_MUTE = Fault("can.sender_silent", 0, None, (("sender", 0),))
+STICKS = Fault("actuator.pulses_stuck", 0)
 MONTH_S = 30 * 24 * 3600
 
 
@@ -365,6 +367,22 @@ CASES: dict[str, dict[str, list[Case]]] = {
         ],
         # Less than 10 s after the end of the failure.
         "vacuous": [lambda: opened_by_card(1.2, Fault("power.reset", 0, 1 * S), tap_s=10.9).verdict("AVL-6", 46)],
+    },
+    "AVL-7": {
+        "pass": [lambda: opened_by_bluetooth(2.9, GATEWAY_MUTE).verdict("AVL-7", 35)],
+        "fail": [
+            lambda: opened_by_bluetooth(3.1, GATEWAY_MUTE).verdict("AVL-7", 35),
+            lambda: opened_by_card(1.1, GATEWAY_MUTE).verdict("AVL-7", 35),
+        ],
+        "vacuous": [lambda: opened_by_bluetooth(3.1).verdict("AVL-7", 35)],
+    },
+    "ACT-1": {
+        "pass": [lambda: opened_by_card(1.2, STICKS).verdict("ACT-1", 35)],
+        "fail": [
+            lambda: opened_by_card(1.3, STICKS).verdict("ACT-1", 35),
+            lambda: shut(Intent("unlock", 0, "card"), STICKS).taps(0).verdict("ACT-1", 35),
+        ],
+        "vacuous": [lambda: opened_by_card(1.2).verdict("ACT-1", 35)],
     },
     "AVL-9": {
         "pass": [lambda: after_a_month(0.5, 0).verdict("AVL-9", MONTH_S + 35)],
