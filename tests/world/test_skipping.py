@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hardware.vehicle import emulated_model
+from rig.faults import CATALOGUE, modes
 from rig.judge import judge
 from rig.scenario import Attack, Fault, Intent, Scenario
 from rig.trace import Trace, number
@@ -12,7 +13,7 @@ from tests.randomscenarios import scenario
 from tests.world.stage import Stage
 
 CAST = ("intent", "act", "session", "told", "sign", "clock", "hand", "answer", "tap", "untap", "auth", "handle",
-        "motor", "latch", "feedback", "supply", "fault", "attack", "end")  # fmt: skip
+        "motor", "latch", "feedback", "stuck", "supply", "fault", "attack", "end")  # fmt: skip
 """Everything that happens but the frames themselves and the skips."""
 
 
@@ -33,6 +34,29 @@ def test_skipping_idle_cycles_changes_nothing(seed: int) -> None:
     quick, full = fast.run(one), slow.run(one)
     assert story(quick) == story(full)
     assert not list(full.of("skip"))
+
+
+LASTING = [
+    name for domain in ("can", "serial", "power", "actuator", "common", "random") for name in modes(domain)
+    if name != "can.log_flood"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", LASTING)
+@pytest.mark.parametrize("how", ["all along", "meanwhile", "at a step"])
+def test_skipping_changes_nothing_while_something_fails(mode: str, how: str) -> None:
+    """Neither while it lasts nor when it begins and ends."""
+    params = tuple((p.name, min(p.high, max(p.low, 3))) for p in CATALOGUE[mode].params if p.name == "every")
+    spell = {
+        "all along": Fault(mode, 0, None, params),
+        "meanwhile": Fault(mode, 6_123_457, 33_456_789, params),
+        "at a step": Fault(mode, 1_000_000, 33_000_000, params, "serial.command", 17),
+    }[how]
+    wishes = [Intent("unlock", 8_000_000, "card"), Intent("lock", 22_000_000, "bluetooth"),
+              Intent("unlock", 36_000_000, "cloud")]  # fmt: skip
+    one = Scenario(seed=7, timeline=(spell, *wishes))
+    fast, slow = emulated_model(), emulated_model(collapse=False)
+    assert story(fast.run(one)) == story(slow.run(one))
 
 
 def test_something_is_skipped() -> None:
