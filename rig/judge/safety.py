@@ -11,6 +11,7 @@ from rig.judge.verdicts import Outcome, Verdict, within
 RELOCK_US = 30_000_000
 TOLERANCE_US = 1_000_000
 NOTICED_MV = 8_800
+LINGERS_US = 5_000_000
 READY_US = 1_000_000
 ASKED_US = 3_000_000
 """A lock movement this soon after a lock command or a tap was asked for."""
@@ -172,11 +173,23 @@ class Safety:
                 or any(crash <= p.last_us <= at and p.request == "lock" for p in f.vehicle.presses)
             ):
                 out.append(Verdict("SAF-3", Outcome.FAIL, "locked by itself after a crash", None, None, at))
+            if not self._credential_since(at) and self._healthy("actuator", 0, at):
+                text = "locked by itself, and no credential had unlocked"
+                out.append(Verdict("SAF-3", Outcome.FAIL, text, None, None, at))
             ajar = f.ajar_at(at - EDGE_US) & f.ajar_at(at)
             if ajar:
                 text = f"locked by itself while door {min(ajar)} stood open"
                 out.append(Verdict("SAF-3", Outcome.FAIL, text, None, None, at))
         return out
+
+    def _credential_since(self, at_us: int) -> bool:
+        """Whether since all doors were last locked a command or a card may have unlocked, with a movement or without."""
+        f = self._f
+        since = max((s.end_us for s in f.locked if s.end_us <= at_us), default=0) - LOCK_LIVES_US
+        return any(since <= t <= at_us for t in f.auths) or any(
+            h.delivers and since <= h.at_us <= at_us and h.digest in f.signed and f.signed[h.digest].command == "unlock"
+            for h in f.hands
+        )
 
     def _judge(self, opened: Movement, relock: Movement | None, next_open_us: int) -> Verdict | None:
         f = self._f
@@ -193,6 +206,11 @@ class Safety:
             return None
         if f.vehicle.opening(opened.start_us) is not None or not self._healthy("actuator", opened.start_us, until):
             # Who opened the doors, and which of them, the trace does not tell for sure.
+            return None
+        since = opened.start_us - LINGERS_US
+        lossy = [s for s in self._o.spells if s.mode.degrades and "can" in s.mode.breaks]
+        if any(s.start_us <= until and s.end_us >= since for s in lossy):
+            # A command may be on the bus for seconds, and count from when it is done.
             return None
         sure, possible = self._bases(opened.start_us, until)
         if any(opened.start_us < s.at_us <= until and s.command == "lock" and not s.flaw for s in f.signed.values()):

@@ -22,6 +22,10 @@ TRANSIT_US = 2_000
 """What a frame may wait for the bus, and a line of feedback for its wire: judged edges lie 20 ms apart."""
 ASLEEP_US = 59_000_000
 """A vehicle that nobody asked anything for this long may be asleep (60 s, vehicle.md section 5)."""
+ARRIVES_US = 500_000
+"""A message is across the bus by then."""
+OFF_THE_BUS = ("can.bus_off", "can.babbling")
+"""Modes in which no frame of the DUT comes through at all."""
 WAKING_US = 1_000_000
 """What waking may take (as long as a boot)."""
 BUS_BACK_US = 200_000
@@ -86,10 +90,17 @@ class Status:
                 return True
         return self._asleep(start_us, end_us)
 
+    def _broken(self, need: str, start_us: int, end_us: int) -> bool:
+        """Whether a need does not hold at some instant of an interval."""
+        return any(need in s.mode.breaks and s.start_us <= end_us and s.end_us >= start_us for s in self._o.spells)
+
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
+        # What was handed to a broken bus may never have come.
         activities = sorted(
-            [h.at_us for h in self._f.hands] + self._f.auths + [m.start_us for m in self._f.movements]
+            [h.at_us for h in self._f.hands if not self._broken("can", h.at_us, h.at_us + ARRIVES_US)]
+            + self._f.auths
+            + [m.start_us for m in self._f.movements]
         )
         before = max((t for t in activities if t <= start_us), default=0)
         if start_us + CYCLE_HIGH_US + self._u < before + ASLEEP_US:
@@ -171,7 +182,7 @@ class Status:
     def _mute(self, at_us: int) -> bool:
         """Whether the DUT is off the bus, or without supply, at an instant."""
         return self._f.supply_at(at_us) < OFF_MV or any(
-            "can" in s.mode.breaks and s.start_us <= at_us < s.end_us for s in self._o.spells
+            s.mode.name in OFF_THE_BUS and s.start_us <= at_us < s.end_us for s in self._o.spells
         )
 
     def _reset_between(self, start_us: int, end_us: int) -> bool:
@@ -222,7 +233,7 @@ class Status:
 
     def _could(self, door: str, said: int, start_us: int, end_us: int) -> bool:
         if said == FAULT:
-            return self._tried(door, start_us, end_us)
+            return self._tried(door, start_us, end_us) or self._broken("actuator", 0, end_us)
         wanted = {0: "L", 1: "U", MOVING: "X"}[said]
         changes = self._f.feedback[door]
         if self._f.feedback_at(door, start_us) == wanted:
@@ -273,7 +284,7 @@ class Status:
         )]  # fmt: skip
         for place, movement in enumerate(moved):
             causes = self._causes(movement.start_us, movement.direction)
-            if len(causes) != 1:
+            if len(causes) != 1 or self._broken("actuator", 0, movement.pulses[-1][0] + SOURCE_SEEN_US):
                 continue
             start = movement.pulses[-1][0] + 2 * PULSE_US + CYCLE_HIGH_US
             end = moved[place + 1].start_us if place + 1 < len(moved) else f.end_us
