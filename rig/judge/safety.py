@@ -183,7 +183,7 @@ class Safety:
         return out
 
     def _credential_since(self, at_us: int) -> bool:
-        """Whether since all doors were last locked a command or a card may have unlocked, with a movement or without."""
+        """Whether since all doors were last locked a command or a card may have unlocked, moving them or not."""
         f = self._f
         since = max((s.end_us for s in f.locked if s.end_us <= at_us), default=0) - LOCK_LIVES_US
         return any(since <= t <= at_us for t in f.auths) or any(

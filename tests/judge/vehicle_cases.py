@@ -228,6 +228,9 @@ MORE: dict[str, dict[str, list[Case]]] = {
             lambda: relocked_after_crash(30.2).verdict("SAF-3", 60),
             lambda: relocked_after_crash(8.0).verdict("SAF-3", 60),
             lambda: relocked_ajar((5, 50)).verdict("SAF-3", 60),
+            # Unlocked from inside, or nobody knows since when: there is no relock.
+            lambda: pressed(0.3).moves(35.2, "L").verdict("SAF-3", 60),
+            lambda: Tape(doors="unlocked").moves(30, "L").verdict("SAF-3", 60),
         ],
         "vacuous": [
             lambda: relocked_after_crash(8.0, ask=True).verdict("SAF-3", 60),
