@@ -164,24 +164,26 @@ class Matching:
             if self._f.vehicle.locking(start) is not None:
                 continue
             candidates = self.candidates(start, "lock")
-            relock = self.relock_due(start)
+            tap = next((t for t in reversed(self._f.auths) if start - TAP_US <= t <= start), None)
+            otherwise = tap is not None or self.relock_due(start)
             fresh = [
                 (h, s)
                 for h, s, state in candidates
                 if state.authorises
                 and s.index not in self.locked_by
-                # What was refused did not do it, if the relock did.
-                and not (relock and self._refused.get(s.digest, FAR_US) < start)
+                # What was refused did not do it, if a card or the relock did.
+                and not (otherwise and self._refused.get(s.digest, FAR_US) < start)
             ]
             if fresh:
-                self.locked_by[fresh[-1][1].index] = start
+                if tap is None or fresh[-1][0].at_us > tap:
+                    self.locked_by[fresh[-1][1].index] = start
                 continue
             # A later message of the same wish may lock again what somebody opened in between.
             again = any(
                 state.authorises and s.index in self.locked_by and h.at_us > self.locked_by[s.index]
                 for h, s, state in candidates
             )
-            if not (again or relock or any(start - TAP_US <= t <= start for t in self._f.auths)):
+            if not (again or otherwise):
                 out.append((movement, candidates))
         return out
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rig.faults.mode import Param
 from rig.scenario import Attack, Scenario, ScenarioError
-from rig.world.intruder import BETWEEN_US, CLOSE_US, FRAME_US, WATCHED_US, Intruder
+from rig.world.intruder import BETWEEN_US, CLOSE_US, FRAME_US, GARBAGE_US, WATCHED_US, Intruder
 from rig.world.tapper import HELD_US
 
 RELAY_MS = 300
@@ -111,7 +111,7 @@ def _by_channel() -> dict[str, Kind]:
                 "many unlocks with made-up MACs", channel, Attacker.brute_force, (COUNT,), lasts_us=_each(CLOSE_US)
             ),
             f"flood_{channel}": Kind(
-                "many malformed messages", channel, Attacker.flood, (COUNT,), lasts_us=_each(BETWEEN_US)
+                "many malformed messages", channel, Attacker.flood, (COUNT,), lasts_us=_each(GARBAGE_US)
             ),
             f"garbage_{channel}": Kind(
                 "frames that no ISO-TP sender makes",

@@ -27,8 +27,12 @@ BETWEEN_US = 40_000
 """Between two messages of one move: enough for the DUT's answer to the first."""
 LIFETIME_S = 10
 FRAME_US = 1_000
-CLOSE_US = 15_000
-"""Between two messages of a move that makes many: more than one takes on the bus."""
+CLOSE_US = 30_000
+"""Between two messages of a move that makes many: not faster, since a full bus keeps out whoever comes after it."""
+GARBAGE_US = 110_000
+"""The same for messages of up to 900 bytes, each of which takes a third of that."""
+DROP_US = 15_000
+"""How long a connection stands that is dropped at once."""
 SLOTS = 3
 
 Damage = Callable[[bytes], Iterable[bytes]]
@@ -142,9 +146,11 @@ class Intruder:
     def flood(self, _index: int, attack: Attack, channel: str) -> str:
         """Many messages of garbage."""
         count = self.value(attack, "count")
-        likes = [*self._captured, self._command(channel, self._bytes(16)), self._request()]
+        # Not what a genuine MAC still protects: with another return address it would be as good as the original.
+        spoilt = [damaged for message in self._captured for damaged in forgery.all_but_first(message)]
+        likes = [*spoilt, self._command(channel, self._bytes(16)), self._request()]
         messages = [forgery.malformed(self._rng, likes[i % len(likes)]) for i in range(count)]
-        return self._send(channel, messages, "malformed", BETWEEN_US)
+        return self._send(channel, messages, "malformed", GARBAGE_US)
 
     def garbage_frames(self, _index: int, attack: Attack, channel: str) -> str:
         """Frames on the channel's identifiers that no ISO-TP sender makes: any control byte, any length."""
@@ -190,7 +196,7 @@ class Intruder:
             return
         if asks:
             module.hand(handle, self._request(), "forge")
-        self._world.kernel.after(CLOSE_US, module.closed, handle)
+        self._world.kernel.after(DROP_US, module.closed, handle)
 
     def _request(self) -> bytes:
         return vcp.build_handshake(vcp.Identity.from_seed(b"attacker"), self._bytes(16), self._bytes(16))
