@@ -48,7 +48,7 @@ class Schedule:
 
     __slots__ = (
         "now", "events", "_heap", "_cyclic", "_jobs", "_expiries", "_seq", "_dead", "_outside", "_host",
-        "_closed", "_misuse",
+        "_closed", "_misuse", "_until_us",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -66,6 +66,8 @@ class Schedule:
         self._outside = False
         self._host: Host | None = None
         self._closed = False
+        # How far the loop may go at present; nothing runs outside it.
+        self._until_us = -1
         self._misuse: Outside | None = None
 
     def at(self, us: int, fn: Callable[[*Ts], object], *args: *Ts) -> Handle:
@@ -125,6 +127,20 @@ class Schedule:
             for heap in (self._heap, self._cyclic):
                 heap[:] = [one for one in heap if one[2] is not None]
                 heapify(heap)
+
+    def advance(self, us: int) -> bool:
+        """Goes on to `us` at once if nothing is to happen until then, that instant included; False: it stays.
+
+        Saves an event to a callback that would only set itself again: as the last thing it does, it may go on
+        as if it had been called at `us`.
+        """
+        if self._jobs or self._expiries or us > self._until_us:
+            return False
+        heap, cyclic = self._heap, self._cyclic
+        if (heap and heap[0][0] <= us) or (cyclic and cyclic[0][0] <= us):
+            return False
+        self.now = us
+        return True
 
     def post(self, fn: Callable[[*Ts], object], *args: *Ts) -> None:
         """Calls `fn(*args)` inside the kernel as soon as can be: the only door from edges.
@@ -188,6 +204,7 @@ class Schedule:
         count = self.events
         limit = count + LIVELOCK_EVENTS
         fn: Any = None
+        self._until_us = until_us
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(_no_asyncgen, None)
         try:
@@ -237,6 +254,7 @@ class Schedule:
             raise ActorError(name, self.now, error) from error
         finally:
             self.events = count
+            self._until_us = -1
             sys.set_asyncgen_hooks(*hooks)
 
     def _expire(self, item: Any) -> None:

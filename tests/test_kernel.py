@@ -428,3 +428,37 @@ def test_a_closed_kernel_is_freed_without_the_collector() -> None:
 
 def test_timeout_is_not_the_builtin_one() -> None:
     assert not issubclass(Timeout, OSError)
+
+
+def test_an_event_goes_on_only_over_time_in_which_nothing_happens() -> None:
+    kernel = Kernel()
+    went: list[tuple[int, bool]] = []
+
+    def go(us: int) -> None:
+        went.append((us, kernel.advance(us)))
+        assert (kernel.now == us) == went[-1][1]
+
+    def with_a_job() -> None:
+        kernel.after(0, went.append, (kernel.now, True))
+        go(150)
+
+    async def main() -> None:
+        kernel.at(10, go, 99)
+        kernel.at(100, with_a_job)
+        kernel.at(200, go, 300)
+        kernel.at(300, go, 400)
+        kernel.cyclic(450, go, 2_000_000)
+        kernel.at(400, go, 450)
+        await kernel.sleep(1)
+
+    kernel.run(main(), until=1.5)
+    assert not kernel.advance(5_000_000), "nobody drives the kernel"
+    assert went == [
+        (99, True),
+        (150, False),
+        (100, True),
+        (300, False),
+        (400, False),
+        (450, False),
+        (2_000_000, False),
+    ]

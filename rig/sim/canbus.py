@@ -338,39 +338,51 @@ class SimBus:
         if frame[2] is not self._flooder:
             heappush(self._pending, frame)
 
-    def _finish(self) -> None:
-        """The frame under way is complete: everybody hears it, then the next is chosen."""
-        frame = self._frame
-        assert frame is not None
-        now = self._kernel.now
-        can_id, _, sender, data = frame
-        if self._flooding:
-            self._count_flood(self._start_us)
-        if sender is self._flooder:
-            self._flood_count += 1
-        self._free_us = now
-        self._frame = None
-        # Still busy: what hearers send in answer competes in the arbitration below.
-        self._barrier = _IDLE
-        if self._on_frame is not None:
-            self._on_frame(now, can_id, data, sender.name)
-        routes = sender._routes
-        hearers = routes.get(can_id)
-        if hearers is None:
-            routes[can_id] = hearers = self._hearers(sender, can_id)
-        for receive in hearers:
-            receive(can_id, data)
-        if self._flooding or self._babbling:
-            self._busy = False
-            self._arbitrate()
-        elif self._pending:
+    def _finish(self, settling: bool = False) -> None:
+        """The frame under way is complete: everybody hears it, then the next is chosen.
+
+        If nothing else is to happen until that one is complete, the kernel goes on at once: the frames of a
+        transfer that has the bus for itself share one event.
+
+        Args:
+            settling: called in the middle of another event, so time must not go on.
+        """
+        kernel = self._kernel
+        while True:
+            frame = self._frame
+            assert frame is not None
+            now = kernel.now
+            can_id, _, sender, data = frame
+            if self._flooding:
+                self._count_flood(self._start_us)
+            if sender is self._flooder:
+                self._flood_count += 1
+            self._free_us = now
+            self._frame = None
+            # Still busy: what hearers send in answer competes in the arbitration below.
+            self._barrier = _IDLE
+            if self._on_frame is not None:
+                self._on_frame(now, can_id, data, sender.name)
+            routes = sender._routes
+            hearers = routes.get(can_id)
+            if hearers is None:
+                routes[can_id] = hearers = self._hearers(sender, can_id)
+            for receive in hearers:
+                receive(can_id, data)
+            if self._flooding or self._babbling:
+                self._busy = False
+                self._arbitrate()
+                return
+            if not self._pending:
+                self._busy = False
+                return
             self._frame = frame = heappop(self._pending)
             self._barrier = frame[0]
             self._start_us = now
             self._end_us = end = now + self._times[len(frame[3])]
-            self._handle = self._kernel.at(end, self._finish)
-        else:
-            self._busy = False
+            if settling or not kernel.advance(end):
+                self._handle = kernel.at(end, self._finish)
+                return
 
     def _settle(self) -> None:
         """A frame that ends in this very microsecond is complete before the bus changes under it.
@@ -380,7 +392,7 @@ class SimBus:
         if self._frame is not None and self._end_us == self._kernel.now:
             assert self._handle is not None
             self._kernel.cancel(self._handle)
-            self._finish()
+            self._finish(settling=True)
 
     # -- bus-off -----------------------------------------------------------------------------------
 
