@@ -61,7 +61,8 @@ class Truth:
             if self._authority.surely_not(first, at):
                 return Verdict("AVL-10", Outcome.FAIL, f"{said}, but nobody was authorised to drive", None, None, at)
         elif what == "refused":
-            forged = any(h.origin == "forge" for h in f.hands)
+            # What the attacker sends under a command's own return address is answered there too.
+            forged = any(h.origin in ("forge", "malformed", "replay") for h in f.hands)
             if index in self._moved and not forged:
                 return Verdict(
                     "AVL-10", Outcome.FAIL, f"{said}, but the command moved the locks", None, None, at

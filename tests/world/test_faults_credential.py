@@ -142,7 +142,7 @@ PLAIN = ("cloud_only", "service_drives", "counter_ahead", "store_full")
 """Modes that have no choice of a channel."""
 
 
-@pytest.mark.parametrize("seconds", [32, 45, 59, 3600])
+@pytest.mark.parametrize("seconds", [34, 45, 59, 3600])
 def test_lifetimes_in_between(seconds: int) -> None:
     stage = played(Fault("credential.lifetime_long", 0, 6_000_000, (("seconds", seconds),)))
     assert {number(e, 4) for e in stage.of("answer")} == {int(vcp.Fault.TIME_TO_LIVE_TOO_LONG)}
