@@ -251,9 +251,12 @@ class Safety:
         f = self._f
         if f.vehicle.locking(at_us) is not None:
             return True
-        return any(
-            s.command == "lock" and not s.flaw and at_us - ASKED_US <= s.at_us <= at_us for s in f.signed.values()
-        ) or any(at_us - ASKED_US <= t <= at_us for t in f.auths)
+        if any(at_us - ASKED_US <= t <= at_us for t in f.auths):
+            return True
+        locks = {s.digest: s.at_us for s in f.signed.values() if s.command == "lock" and not s.flaw}
+        # A command may come long after it was signed.
+        moments = [*locks.values(), *(h.at_us for h in f.hands if h.digest in locks)]
+        return any(at_us - ASKED_US <= t <= at_us for t in moments)
 
     def _bases(self, start_us: int, until_us: int) -> tuple[list[int], list[int]]:
         """Instants from which the 30 s surely count, and all from which they may count."""
