@@ -52,7 +52,7 @@ class Authority:
         self._gaps: list[tuple[int, int]] = []
         self.said: list[tuple[int, bool]] = []
         """When LockStatus began to say so; before the first: not authorised."""
-        told: dict[tuple[int, bytes], bool] = {}
+        told: dict[bytes, bool] = {}
         last = False
         seen_us = facts.origin_us
         for event in facts.frames:
@@ -66,13 +66,9 @@ class Authority:
             if blind:
                 self._gaps.append((seen_us, at))
             seen_us = at
-            if len(data) < 2:
-                continue
-            # All but CRC and counter.
-            content = data[1] & 0xF0, data[2:]
-            now = told.get(content)
+            now = told.get(data)
             if now is None:
-                now = told[content] = len(data) == 8 and decode(data).get("DriveAuthorised", 0) != 0
+                now = told[data] = len(data) == 8 and decode(data).get("DriveAuthorised", 0) != 0
             if now != last:
                 self.said.append((at, now))
                 last = now

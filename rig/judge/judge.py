@@ -10,7 +10,7 @@ from rig.judge.facts import collect
 from rig.judge.oracle import Oracle
 from rig.judge.safety import Safety
 from rig.judge.security import Security
-from rig.judge.status import Decode, Status
+from rig.judge.status import Decode, Status, remembered
 from rig.judge.truth import Truth
 from rig.judge.vehicle import conditions, deaf
 from rig.judge.verdicts import Cell, Outcome, Verdict, worst
@@ -80,10 +80,11 @@ def judge(scenario: Scenario, trace: Trace, rules: Rules) -> Judgement:
     security = Security(facts, oracle, u)
     availability = Availability(facts, oracle, u, rules.opened_us, rules.baseline)
     found = security.verdicts() + availability.verdicts()
-    authority = Authority(facts, rules.decode)
+    decode = remembered(rules.decode)
+    authority = Authority(facts, decode)
     found += Truth(facts, security, authority, u).verdicts() + Safety(facts, oracle, security, u).verdicts()
     found += Driving(facts, oracle, authority, u).verdicts()
-    found += Status(facts, oracle, rules.decode, u).verdicts()
+    found += Status(facts, oracle, decode, u).verdicts()
     by_requirement: dict[str, list[Verdict]] = {}
     for verdict in found:
         by_requirement.setdefault(verdict.requirement, []).append(verdict)

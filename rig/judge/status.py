@@ -55,6 +55,24 @@ class _Last:
     """Whether it surely was the cycle's frame: the first after a silence may be an extra one, which comes any time."""
 
 
+def remembered(decode: Decode) -> Decode:
+    """The same, but for CRC and counter, without decoding twice what frames say again and again."""
+    by_data: dict[bytes, Mapping[str, int]] = {}
+    by_content: dict[tuple[bytes, int, bytes], Mapping[str, int]] = {}
+
+    def decoded(data: bytes) -> Mapping[str, int]:
+        values = by_data.get(data)
+        if values is None:
+            content = (b"", data[1] & 0xF0, data[2:]) if len(data) > 1 else (data, 0, b"")
+            values = by_content.get(content)
+            if values is None:
+                values = by_content[content] = decode(data)
+            by_data[data] = values
+        return values
+
+    return decoded
+
+
 class Status:
     """Judges the DUT's own frames."""
 
@@ -121,7 +139,10 @@ class Status:
                 reach = max(reach, spell.end_us + BUS_BACK_US)
         if any(b.start_us <= end_us and b.end_us >= start_us for b in self._o.breaches):
             return 0
-        return 0 if self._asleep(start_us, end_us) else end_us - reach
+        # It may have fallen asleep meanwhile, too.
+        if self._asleep(start_us, end_us) or self._asleep(min(reach, end_us), end_us):
+            return 0
+        return end_us - reach
 
     def _cycle(self) -> Verdict | None:
         last: _Last | None = None
@@ -282,6 +303,7 @@ class Status:
         moved = [m for m in f.movements if any(
             m.start_us <= t <= m.pulses[-1][0] + 2 * PULSE_US for d in m.doors for t, s in f.feedback[d] if s != "X"
         )]  # fmt: skip
+        times = [e[0] for e in f.frames]
         for place, movement in enumerate(moved):
             causes = self._causes(movement.start_us, movement.direction)
             if len(causes) != 1 or self._broken("actuator", 0, movement.pulses[-1][0] + SOURCE_SEEN_US):
@@ -290,8 +312,8 @@ class Status:
             end = moved[place + 1].start_us if place + 1 < len(moved) else f.end_us
             end = min([end, start + SOURCE_SEEN_US] + [t for t, _ in f.supplies if t > movement.start_us - PULSE_US])
             (cause,) = causes
-            for event in f.frames:
-                if event[1] != "can" or not start <= event[0] < end:
+            for event in f.frames[bisect_left(times, start) : bisect_left(times, end)]:
+                if event[1] != "can":
                     continue
                 said = self._decode(octets(event, 3)).get("LastSource", cause)
                 if said != cause and not self._excused(start, event[0]):

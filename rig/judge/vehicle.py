@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rig.faults import CATALOGUE
 from rig.judge.e2e import COUNTERS, intact
-from rig.trace import Event, number, octets
+from rig.trace import Event, Field, number, octets
 
 if TYPE_CHECKING:
     from rig.judge.facts import Facts
@@ -28,6 +28,7 @@ REMEMBERED_US = 60_000_000
 EDGE_US = 20_000
 """Within this of an edge nothing is judged (requirements: edges)."""
 LARGEST_STEP = 3
+LENGTH = 8
 CYCLE_US = 100_000
 TOGETHER_US = 350_000
 """Crash frames this close surely follow each other: up to two in between may be lost."""
@@ -208,8 +209,9 @@ def conditions(
     """Reads the restbus frames of a run (and its `skip` events), in order."""
     if decode_vehicle is None or decode_interior is None:
         return Vehicle()
-    said = {(number(e, 2), octets(e, 3)) for e in restbus if e[1] == "can"}
-    if not any(_matters(can_id, data, decode_vehicle) for can_id, data in said):
+    # Nearly always nothing matters: each content is looked at once.
+    said = {e[2:4] for e in restbus if e[1] == "can"}  # type: ignore[misc]  # every frame has both
+    if not _matter(said, decode_vehicle):
         return Vehicle()
     spoken: list[Spoken] = []
     switch: list[tuple[int, str, bool]] = []
@@ -237,14 +239,23 @@ def conditions(
     return Vehicle(tuple(_presses(switch)), tuple(_crashes(spoken)), tuple(spoken), fast)
 
 
-def _matters(can_id: int, data: bytes, decode_vehicle: Decode) -> bool:
-    """Whether a frame says anything but that the vehicle stands still, unharmed."""
-    if can_id == INTERIOR_SWITCH:
-        return intact(INTERIOR_SWITCH, data)
-    if not intact(VEHICLE_STATE, data):
-        return False
-    values = decode_vehicle(data)
-    return values["Speed"] > WALKING or values["Crash"] != 0
+def _matter(said: Iterable[tuple[Field, ...]], decode_vehicle: Decode) -> bool:
+    """Whether any frame says anything but that the vehicle stands still, unharmed."""
+    dull: set[tuple[int, bytes]] = set()
+    for can_id, data in said:
+        if not isinstance(data, bytes) or len(data) != LENGTH:
+            continue
+        if can_id == INTERIOR_SWITCH:
+            return True
+        # All but CRC and counter.
+        content = data[1] & 0xF0, data[2:]
+        if content in dull:
+            continue
+        values = decode_vehicle(data)
+        if values["Speed"] > WALKING or values["Crash"]:
+            return True
+        dull.add(content)
+    return False
 
 
 def _presses(switch: Iterable[tuple[int, str, bool]]) -> list[Press]:
