@@ -92,6 +92,8 @@ def test_shrunk_scenarios_replay_at_wire() -> None:
                         decode=model.codecs["LockStatus"].decode,
                         uncertainty_us=bench.uncertainty_ms * 1000,
                         opened_us=WIRE_WATCH.opened_us,
+                        decode_vehicle=model.codecs["VehicleState"].decode,
+                        decode_interior=model.codecs["InteriorSwitch"].decode,
                         # Real lines are slower than the model by what they cost: far less than these defects.
                         baseline=lambda path, want, warm: model.baseline(path, want, warm) + 150_000,
                     )

@@ -109,6 +109,8 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Drive:
         decode=body_codecs()["LockStatus"].decode,
         uncertainty_us=bench.uncertainty_ms * 1000,
         opened_us=watch.opened_us,
+        decode_vehicle=body_codecs()["VehicleState"].decode,
+        decode_interior=body_codecs()["InteriorSwitch"].decode,
     )
     verdicts = judge(scenario, trace, rules).verdicts
     return Drive(log, bytes(screen), {name: verdict.outcome for name, verdict in verdicts.items()})
