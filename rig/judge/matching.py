@@ -105,7 +105,10 @@ class Matching:
             fresh = [
                 (h, s)
                 for h, s, state in candidates
-                if state.authorises and self._unspent(h, s, start) and self._executed.get(s.index, FAR_US) >= start
+                if state.authorises
+                and self._unspent(h, s, start)
+                and self._executed.get(s.index, FAR_US) >= start
+                and not self._refused_and_copied(h, start)
             ]
             opened = self._transition(movement)
             if fresh or tap is not None:
@@ -127,6 +130,13 @@ class Matching:
     def _opens(self, movement: Movement) -> bool:
         """Whether at least one door was not unlocked when the movement began."""
         return any(self._f.latch_at(door, movement.start_us - 1) != "U" for door in movement.doors)
+
+    def _refused_and_copied(self, hand: Hand, start_us: int) -> bool:
+        """Whether the DUT had refused what this brought, and only a copy that came later can be meant."""
+        refused = self._refused.get(hand.digest, FAR_US)
+        return hand.at_us <= refused < start_us and any(
+            h.digest == hand.digest and refused < h.at_us <= start_us for h in self._f.hands
+        )
 
     def _unspent(self, hand: Hand, signed: Signed, start_us: int) -> bool:
         """Not used yet; or it came after somebody locked again, and so may open again."""
