@@ -15,6 +15,8 @@ WARM_US = 3_000_000
 COLD_US = 5_000_000
 CARD_US = 1_000_000
 HANDLE_US = 10_500_000
+CARD_LOCKS_US = 2_200_000
+"""A card rests for 1.5 s, and what it asks in its last moment takes up to three pulses."""
 SLOWER_US = 200_000
 """AVL-5: what a foreign failure may add."""
 TAP_AGE_US = 10_000_000
@@ -101,7 +103,7 @@ class Availability:
             for s in self._f.signed.values()
         ) or self._f.vehicle.locking(at_us) is not None or any(
             w.intent.want == "lock"
-            and any(p == "card" and at_us - 1_500_000 <= t <= at_us for p, t in w.acts)
+            and any(p == "card" and at_us - CARD_LOCKS_US <= t <= at_us for p, t in w.acts)
             for w in self._f.wishes
         )
 

@@ -112,11 +112,15 @@ class Status:
         """Whether a need does not hold at some instant of an interval."""
         return any(need in s.mode.breaks and s.start_us <= end_us and s.end_us >= start_us for s in self._o.spells)
 
+    def _lost(self, start_us: int, end_us: int) -> bool:
+        """Whether what is handed over in an interval may never come: the bus is broken, or who carries it."""
+        return any(self._broken(need, start_us, end_us) for need in ("can", "tcu", "module"))
+
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
         # What was handed to a broken bus may never have come.
         activities = sorted(
-            [h.at_us for h in self._f.hands if not self._broken("can", h.at_us, h.at_us + ARRIVES_US)]
+            [h.at_us for h in self._f.hands if not self._lost(h.at_us, h.at_us + ARRIVES_US)]
             + self._f.auths
             + [m.start_us for m in self._f.movements]
         )
