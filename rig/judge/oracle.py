@@ -208,7 +208,8 @@ class Oracle:
 def required_cells(capabilities: frozenset[str]) -> frozenset[tuple[str, str]]:
     """All (path, mode) pairs that evidence must cover, on edges with these capabilities.
 
-    States that nothing heals form no cell for the paths that need what they break.
+    States that nothing heals form no cell for the paths that need what they break; conditions of the vehicle are no
+    failures.
     """
     return frozenset(
         (path, mode.name)
@@ -216,4 +217,5 @@ def required_cells(capabilities: frozenset[str]) -> frozenset[tuple[str, str]]:
         for mode in CATALOGUE.values()
         if (not mode.capability or mode.capability in capabilities)
         and not (mode.state and mode.breaks_path(path))
+        and not mode.condition
     )
