@@ -147,10 +147,13 @@ class Matching:
         return bool(locks) and hand.at_us > max(since, locks[-1] - HANDED_EARLY_US)
 
     def _left_over(self, since_us: int, start_us: int) -> bool:
-        """Whether a movement drives only doors that an earlier one of the same wish drove in vain."""
+        """Whether a movement drives only doors that an earlier one of the same wish drove in vain, or that say so."""
         doors = next(m.doors for m in self._f.movements if m.start_us == start_us and m.direction == "U")
-        return all(self._f.latch_at(d, start_us - 1) == "L" for d in doors) and not any(
-            since_us <= at < start_us for d in doors for at, _ in self._f.latches[d]
+        f, before = self._f, start_us - 1
+        # Of a door whose feedback errs nobody can say that it was opened.
+        told = [d for d in doors if f.latch_at(d, before) == "L" or f.feedback_at(d, before) == "U"]
+        return all(f.latch_at(d, before) == "L" for d in told) and not any(
+            since_us <= at < start_us for d in told for at, _ in f.latches[d]
         )
 
     def _transition(self, movement: Movement) -> bool:
