@@ -42,6 +42,8 @@ SEL_RES = b"\x20"
 """UID complete, ISO/IEC 14443-4 (ISO/IEC 14443-3, 6.5.3.4)."""
 ATS = bytes.fromhex("0578808000")
 """Frames of 256 bytes, 106 kbit/s only, FWI 8 = 77 ms, no CID (ISO/IEC 14443-4, 5.2)."""
+LONGEST_APDU = 261
+"""A short command APDU: header, Lc, 255 bytes, Le (ISO/IEC 7816-4, 5.2)."""
 EXTENSION_US = 60_000
 """The card asks for more time after this, within its frame waiting time."""
 
@@ -178,7 +180,11 @@ class BlockProtocol:
         self._card.power_up()
         return ATS
 
-    def _information(self, pcb: int, body: bytes) -> Reply:
+    def _information(self, pcb: int, body: bytes) -> Reply | None:
+        if len(self._in) + len(body) > LONGEST_APDU:
+            # A chain without end: the card goes mute, as if it had not understood the block.
+            self._in = b""
+            return None
         self._number = pcb & 1
         self._in += body
         if pcb & 0x10:
