@@ -119,7 +119,8 @@ def main() -> int:
         ones.append(wall("default", round_, 1))
         twos.append(wall("default", round_, 2))
         print(f"round {round_ + 1}: {ones[-1]:.0f}/s on one core, {twos[-1]:.0f}/s on two", flush=True)
-    print(f"best of {ROUNDS}: {max(ones):.0f}/s on one core, {max(twos):.0f}/s on two, ratio {max(twos) / max(ones):.2f}")
+    ratio = max(twos) / max(ones)
+    print(f"best of {ROUNDS}: {max(ones):.0f}/s on one core, {max(twos):.0f}/s on two, ratio {ratio:.2f}")
     return 0
 
 

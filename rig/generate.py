@@ -6,10 +6,13 @@ Written on whole numbers and choices alone, so that Hypothesis can shrink what i
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from rig.faults import CATALOGUE, modes
+from rig.faults.classes import CLASSES as BY_CLASS
+from rig.faults.classes import members
 from rig.scenario import Attack, Carry, Entry, Fault, Intent, Scenario, Session, Via
 from rig.world.attacker import KINDS
 
@@ -87,9 +90,24 @@ CLASSES = ("server", "network", "bluetooth")
 
 
 def class_combinations() -> list[tuple[str | None, str | None, str | None]]:
-    """The full product of the failure modes of server, network and Bluetooth, none included."""
-    options = [(None, *modes(domain)) for domain in CLASSES]
-    return [(s, n, b) for s in options[0] for n in options[1] for b in options[2]]
+    """The full product of the classes of modes of server, network and Bluetooth, none included.
+
+    The modes of a class take turns, so that all of them come up, each in many combinations.
+    """
+    options = [(None, *(members(domain, name) for name in BY_CLASS[domain])) for domain in CLASSES]
+    out: list[tuple[str | None, str | None, str | None]] = []
+    turns: Counter[tuple[str, ...]] = Counter()
+
+    def next_of(some: tuple[str, ...] | None) -> str | None:
+        if some is None:
+            return None
+        turns[some] += 1
+        return some[turns[some] % len(some)]
+
+    for s in options[0]:
+        for n in options[1]:
+            out += [(next_of(s), next_of(n), next_of(b)) for b in options[2]]
+    return out
 
 
 def ladder(

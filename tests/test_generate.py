@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rig import generate as g
 from rig.faults import CATALOGUE, check_faults, modes
+from rig.faults.classes import CLASSES, members
 from rig.scenario import Attack, Carry, Entry, Fault, Intent, Scenario
 from rig.suite import test_product
 from rig.world.attacker import KINDS, check_attacks
@@ -119,7 +120,7 @@ def test_supply_faults_do_not_overlap() -> None:
 
 def test_every_mode_and_every_kind_of_attack_is_generated() -> None:
     found: set[str] = set()
-    for seed in range(600):
+    for seed in range(3000):
         source = g.RandomSource(seed)
         found.add(g.any_fault(source, HIGH_US).mode)
         found |= {e.mode for e in g.power_faults(source, 12_000_000) if isinstance(e, Fault)}
@@ -139,8 +140,8 @@ def test_only_what_is_held_back_has_a_delay(kind: str) -> None:
 
 
 def test_the_product_is_whole_and_no_combination_comes_twice() -> None:
-    """All modes of server, network and Bluetooth, and none of each."""
-    sizes = [1 + len(modes(domain)) for domain in g.CLASSES]
+    """All classes of modes of server, network and Bluetooth, and none of each."""
+    sizes = [1 + len(CLASSES[domain]) for domain in g.CLASSES]
     combinations = g.class_combinations()
     assert len(combinations) == len(set(combinations)) == math.prod(sizes)
     assert combinations[0] == (None, None, None)
@@ -177,3 +178,11 @@ def test_a_ladder_has_the_faults_of_its_combination_and_one_wish() -> None:
             Intent("unlock", 77),
         ),
     )
+
+
+def test_every_mode_of_the_three_domains_is_in_one_class_and_comes_up_in_the_product() -> None:
+    for domain, classes in CLASSES.items():
+        names = [name for some in classes for name in members(domain, some)]
+        assert sorted(names) == sorted(modes(domain)), f"each mode of {domain} is in exactly one class"
+    rows = g.class_combinations()
+    assert {name for row in rows for name in row if name} == {n for d in CLASSES for n in modes(d)}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rig.world.world import World
 
 CHANNEL = Param("cloud", "0 Bluetooth, 1 cloud", 0, 0, 1)
-SECONDS = Param("seconds", "s", 36, 32, 3600)
+SECONDS = Param("seconds", "s", 40, 34, 3600)
 WHO = Param("fleet", "0 service, 1 fleet manager", 0, 0, 1)
 GAP = Param("gap", "counters", 1000, 1, 100_000)
 
@@ -24,7 +24,7 @@ def _errs(name: str, text: str, manner: str, *params: Param) -> Mode:
     """A client that errs in one manner."""
 
     def begin(world: World, fault: Fault) -> Release:
-        return world.valet.misbehave(manner, fault.param("cloud", 0), fault.param("seconds", 0))
+        return world.valet.misbehave(manner, fault.param("cloud", 0), fault.param("seconds", SECONDS.default))
 
     return Mode(f"credential.{name}", text, frozenset(), begin, (CHANNEL, *params))
 

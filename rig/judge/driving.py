@@ -54,25 +54,25 @@ class Authority:
         """When LockStatus began to say so; before the first: not authorised."""
         told: dict[bytes, bool] = {}
         last = False
-        seen_us = facts.origin_us
+        seen_us = skipped_us = facts.origin_us
         for event in facts.frames:
             at = event[0]
-            blind = at - seen_us > 2 * TOLD_US
+            blind = at - skipped_us > 2 * TOLD_US
             if event[1] != "can":
-                # In skipped time what was said before it went on being said.
-                seen_us = seen_us if blind else at + number(event, 2)
+                # In skipped time what was said before it went on being said, if it is said after it, too.
+                skipped_us = skipped_us if blind else at + number(event, 2)
                 continue
             data = octets(event, 3)
             if blind:
                 self._gaps.append((seen_us, at))
-            seen_us = at
+            seen_us = skipped_us = at
             now = told.get(data)
             if now is None:
                 now = told[data] = len(data) == 8 and decode(data).get("DriveAuthorised", 0) != 0
             if now != last:
                 self.said.append((at, now))
                 last = now
-        if facts.end_us - seen_us > 2 * TOLD_US:
+        if facts.end_us - skipped_us > 2 * TOLD_US:
             self._gaps.append((seen_us, FAR_US))
 
     @property

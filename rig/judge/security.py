@@ -307,7 +307,9 @@ class Security:
                 handed = min((h.at_us for h in f.hands if h.digest == name), default=0)
                 if name in f.signed and not fault and begin <= handed and at < spell.end_us:
                     self._fail("SEC-8", at, f"a command over {channel} was answered as done without randomness")
-            booted = [t for t, mv in f.supplies if mv >= OFF_MV and begin <= t]
+            booted = [
+                t for (_, before), (t, mv) in pairwise(f.supplies) if before < OFF_MV <= mv and begin <= t
+            ]
             for movement in f.movements:
                 if booted and booted[0] <= movement.start_us < spell.end_us:
                     recent = [c for c in self._matching.candidates(movement.start_us, _COMMAND[movement.direction])
@@ -342,7 +344,8 @@ class Security:
         f = self._f
         noise = [h.at_us for h in f.hands if h.origin == "malformed"]
         noise += [at for at, _index, kind, _effect in f.moves if kind.startswith(GARBAGE)]
-        if not noise or f.boots or any(at > f.origin_us for at, _ in f.supplies) or self._bus_disturbed():
+        booted = any(at > f.origin_us for at in f.boots) or any(at > f.origin_us for at, _ in f.supplies)
+        if not noise or booted or self._bus_disturbed():
             return
         signs = sorted([h.at_us for h in f.hands if h.digest in f.signed] + f.auths + [m.start_us for m in f.movements])
         for before, after in pairwise(f.frames):

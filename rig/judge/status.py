@@ -118,9 +118,13 @@ class Status:
 
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
-        # What was handed to a broken bus may never have come.
+        # What was handed to a broken bus may never have come, and what makes no sense need not wake or keep awake.
         activities = sorted(
-            [h.at_us for h in self._f.hands if not self._lost(h.at_us, h.at_us + ARRIVES_US)]
+            [
+                h.at_us
+                for h in self._f.hands
+                if h.origin not in ("malformed", "forge") and not self._lost(h.at_us, h.at_us + ARRIVES_US)
+            ]
             + self._f.auths
             + [m.start_us for m in self._f.movements]
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rig.kernel import Event
 from rig.world.gates import Gate
 
 if TYPE_CHECKING:
@@ -18,12 +19,16 @@ PHONE_ONE_WAY_US = 25_000
 """Phone to server one way, a usual value of LTE plus internet."""
 CAR_ONE_WAY_US = 40_000
 """Server to car one way over its long-lived cellular connection."""
-CONNECT_ROUND_TRIPS = 3
-"""DNS, TCP, TLS 1.3: one round trip each (RFC 8446 section 2)."""
+REQUEST_BYTES, ANSWER_BYTES = 900, 900
+"""A signed command and its answer with their HTTP headers; what a limited rate has to carry."""
+RETRANSMIT_US = 300_000
+"""A lost TCP segment comes again after this long, and after twice as long each time (RFC 6298: 1 s at first, and
+200 ms at least in usual systems)."""
+MOST_RETRANSMITS = 5
 
 
 class NoNetwork(Exception):
-    """The phone's operating system has no network."""
+    """No connection could be made, or it broke: no network, no name, refused, reset, or not trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,45 +45,130 @@ class Internet:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._rng = world.rng("internet")
         self.phone_offline: Gate = Gate()
         self.car_offline: Gate = Gate()
         self.partition: Gate = Gate()
+        self.request_lost: Gate = Gate()
+        self.car_request_lost: Gate = Gate()
+        self.car_answer_lost: Gate = Gate()
         self.latency: Gate = Gate()
         """Held with the milliseconds added to a round trip."""
+        self.jitter: Gate = Gate()
+        """Held with the milliseconds of which up to all are added to each way, by chance."""
+        self.rate: Gate = Gate()
+        """Held with the bytes a second that the phone's link carries."""
+        self.loss: Gate = Gate()
+        """Held with the percentage of segments that are lost and sent again."""
+        self.duplicate: Gate = Gate()
+        self.reorder: Gate = Gate()
+        """Held with the milliseconds by which every other message to the car is overtaken."""
+        self.dns_none: Gate = Gate()
+        self.dns_hang: Gate = Gate()
+        self.dns_wrong: Gate = Gate()
+        self.captive: Gate = Gate()
+        self.refused: Gate = Gate()
+        """The server's port is closed."""
+        self.region_down: Gate = Gate()
+        """Nothing of the maker's answers at all."""
+        self.untrusted: Gate = Gate()
+        """The server's certificate has expired, is of a foreign issuer, or names another host."""
+        self.reset: Gate = Gate()
+        self.half_open: Gate = Gate()
         self._kept_alive = False
-        self.phone_offline.watch(self._broken)
-        self.partition.watch(self._broken)
+        self._dead = False
+        for gate in (self.phone_offline, self.partition, self.request_lost, self.region_down):
+            gate.watch(self._broken)
+        self.half_open.watch(self._half_open)
 
     def _broken(self, _on: bool) -> None:
         self._kept_alive = False
 
-    async def _way(self, down: bool) -> None:
+    def _half_open(self, on: bool) -> None:
+        """A middlebox has forgotten the connection that stands; the phone does not know."""
+        self._dead = on and self._kept_alive
+
+    async def _never(self) -> None:
+        """Only the caller's time-out ends this."""
+        while True:
+            await self._world.kernel.sleep(60.0)
+
+    async def _way(self, down: bool, size: int = 0) -> None:
         """One way between phone and server; never returns if the message gets lost."""
-        kernel = self._world.kernel
-        await kernel.sleep((PHONE_ONE_WAY_US + self.latency.value * 500) / 1e6)
-        if self.phone_offline or (down and self.partition):
-            # The message is lost; only the caller's time-out ends this.
-            while True:
-                await kernel.sleep(60.0)
+        delay_us = PHONE_ONE_WAY_US + self.latency.value * 500
+        if self.jitter:
+            delay_us += self._rng.randrange(self.jitter.value * 1000 + 1)
+        if self.rate:
+            delay_us += size * 1_000_000 // self.rate.value
+        if self.loss:
+            wait_us = RETRANSMIT_US
+            for _ in range(MOST_RETRANSMITS):
+                if self._rng.randrange(100) >= self.loss.value:
+                    break
+                delay_us += wait_us
+                wait_us *= 2
+        await self._world.kernel.sleep(delay_us / 1e6)
+        if self.phone_offline or self.region_down or (down and self.partition):
+            await self._never()
+
+    async def _round_trip(self) -> None:
+        """A partition of answers lets connections be made and swallows what comes over them."""
+        await self._way(down=False)
+        await self._way(down=False)
+
+    async def _connect(self) -> None:
+        """DNS, TCP and TLS 1.3: a round trip each (RFC 8446 section 2)."""
+        step = self._world.step
+        step("cloud.dns")
+        if self.dns_none:
+            raise NoNetwork("the server's name is not known")
+        if self.dns_hang:
+            await self._never()
+        await self._round_trip()
+        step("cloud.tcp")
+        await self._round_trip()
+        if self.refused:
+            raise NoNetwork("connection refused")
+        step("cloud.tls")
+        await self._round_trip()
+        if self.untrusted or self.dns_wrong or self.captive:
+            raise NoNetwork("whoever answers has no certificate of the server's")
 
     async def call(self, path: str, token: str, body: Mapping[str, str]) -> Response:
         """Sends one HTTPS request from the phone and waits for the answer, without a limit of its own.
 
+        What has reached the server is done there to its end, whether the phone still waits or not.
+
         Raises:
-            NoNetwork: the phone is offline at the start.
+            NoNetwork: the phone is offline, no trusted connection can be made, or it is reset.
         """
         if self.phone_offline:
             raise NoNetwork("the phone has no network")
+        step = self._world.step
         if not self._kept_alive:
-            for _ in range(CONNECT_ROUND_TRIPS):
-                await self._way(down=False)
-                # The partition begins mid-request: it lets connections be made and swallows answers.
-                await self._way(down=False)
-            self._kept_alive = True
-        await self._way(down=False)
-        answer = await self._world.server.handle(path, token, body)
-        await self._way(down=True)
+            await self._connect()
+            self._kept_alive, self._dead = True, False
+        step("cloud.request")
+        if self.reset:
+            raise NoNetwork("connection reset")
+        if self._dead:
+            await self._never()
+        await self._way(down=False, size=REQUEST_BYTES)
+        if self.request_lost:
+            await self._never()
+        answered: Event[Response] = Event(self._world.kernel, "server's answer")
+        self._world.kernel.spawn(self._serve(path, token, body, answered), name="server request", keep=True)
+        answer = await answered.wait()
+        if self.reset:
+            raise NoNetwork("connection reset")
+        if self._dead:
+            await self._never()
+        await self._way(down=True, size=ANSWER_BYTES)
+        step("cloud.after_body")
         return answer
+
+    async def _serve(self, path: str, token: str, body: Mapping[str, str], answered: Event[Response]) -> None:
+        answered.set(await self._world.server.handle(path, token, body))
 
     def drop_connection(self) -> None:
         """The phone gave a request up: its connection is of no more use."""

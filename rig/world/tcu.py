@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rig.world.world import World
 
 PERIOD_US = 1_000_000
+TWICE_US = 200_000
+"""How long after a message its copy comes."""
 KEEPALIVE_US = 3_000_000
 """The server notices a vanished car this long after."""
 LONGEST_BACK_OFF_S = 5.0
@@ -43,6 +45,7 @@ class Tcu:
         self._sender = Sender(self._codec.can_id)
         self._slow = SlowCycle(world.kernel, PERIOD_US, self._cycle, self._sender)
         self._waiting: dict[bytes, Event[bytes]] = {}
+        self._carried = 0
         self._reports: Channel[bytes] = Channel(world.kernel, "tcu.reports")
         self._lost: Channel[bool] = Channel(world.kernel, "tcu.link")
         self.reachable = True
@@ -128,19 +131,38 @@ class Tcu:
 
     async def ask(self, message: bytes, timeout_s: float) -> bytes | None:
         """From the server: carries a request to the DUT and its answer back; None after `timeout_s`."""
-        kernel = self._world.kernel
+        kernel, internet = self._world.kernel, self._world.internet
         try:
             with kernel.timeout(timeout_s):
+                self._world.step("cloud.car_request")
                 await kernel.sleep(CAR_ONE_WAY_US / 1e6)
-                if not self.reachable:
+                if not self.reachable or internet.car_request_lost:
                     await kernel.sleep(timeout_s)
                 answer = await self.exchange(message)
+                self._world.step("cloud.car_answer")
                 await kernel.sleep(CAR_ONE_WAY_US / 1e6)
-                if not self.reachable:
+                if not self.reachable or internet.car_answer_lost:
                     await kernel.sleep(timeout_s)
                 return answer
         except Timeout:
             return None
+
+    def _carry(self, message: bytes) -> None:
+        """Hands a request to the DUT as queue and network leave it: at once, late, twice, or after the next one."""
+        world, kernel = self._world, self._world.kernel
+        self._carried += 1
+        late_ms = world.server.queue_late.value
+        if self._carried % 2:
+            late_ms += world.server.queue_reordered.value + world.internet.reorder.value
+        if late_ms:
+            # Nobody takes it out of the queue again, whether somebody still waits for it or not.
+            kernel.after(late_ms * 1000, self.hand, message, "late")
+            world.outlast(late_ms * 1000 + 1_000_000)
+        else:
+            self.hand(message, "genuine")
+        if world.server.queue_twice or world.internet.duplicate:
+            kernel.after(late_ms * 1000 + TWICE_US, self.hand, message, "replay")
+            world.outlast(late_ms * 1000 + TWICE_US + 1_000_000)
 
     async def exchange(self, message: bytes) -> bytes:
         """Sends a request to the DUT and waits, without limit, for the answer to its return address."""
@@ -148,7 +170,7 @@ class Tcu:
         answer: Event[bytes] = Event(self._world.kernel, "tcu.answer")
         self._waiting[address] = answer
         try:
-            self.hand(message, "genuine")
+            self._carry(message)
             return await answer.wait()
         finally:
             self._waiting.pop(address, None)

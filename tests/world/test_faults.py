@@ -6,65 +6,30 @@ says what it found; the same looks judge onset, end, overlaps and spells without
 
 from __future__ import annotations
 
-import base64
 from itertools import permutations
 
 import pytest
 
 from rig.faults import CATALOGUE, modes
-from rig.kernel import Timeout
-from rig.protocol import vcp
 from rig.scenario import Fault, Intent, Scenario
 from rig.world.bluetooth import LinkError, Step
-from rig.world.digest import digest
-from rig.world.internet import NoNetwork
 from tests.world import (
     test_faults_actuator,
     test_faults_bluetooth,
     test_faults_can,
     test_faults_common,
     test_faults_credential,
+    test_faults_network,
     test_faults_phone,
     test_faults_power,
     test_faults_serial,
+    test_faults_server,
     test_faults_vehicle,
 )
 from tests.world.look import Look
 from tests.world.stage import Stage
 
 ORIGIN_S = 3.0
-REQUEST_S = 6.0
-
-
-async def request(stage: Stage, patience_s: float = REQUEST_S) -> tuple[str, str]:
-    """Sends the vehicle a handshake through the server: what the phone hears, and whether the DUT was handed it."""
-    world, kernel = stage.world, stage.kernel
-    since = kernel.now
-    rng = world.rng(f"look {since}")
-    message = vcp.build_handshake(world.phone.identity, rng.randbytes(16), rng.randbytes(16))
-    name = digest(message)
-    body = {"routable_message": base64.b64encode(message).decode()}
-    token, _ = world.server.sign_in()
-    try:
-        with kernel.timeout(patience_s):
-            response = await world.internet.call(f"/api/1/vehicles/{world.vin}/signed_command", token, body)
-            heard = str(response.status)
-            if response.retry_after_s:
-                heard += f" retry after {response.retry_after_s}"
-            if response.status == 200 and kernel.now - since > 1_000_000:
-                heard += " late"
-    except Timeout:
-        world.internet.drop_connection()
-        heard = "nothing"
-    except NoNetwork:
-        heard = "no network"
-    handed = any(h.channel == "cloud" and h.digest == name for h in stage.hands(since))
-    return heard, "handed" if handed else "not handed"
-
-
-async def patient_request(stage: Stage) -> tuple[str, str]:
-    """The same with time for four slow round trips: a new connection costs three."""
-    return await request(stage, 9.0)
 
 
 async def online_bits(stage: Stage) -> set[int]:
@@ -92,28 +57,12 @@ async def log_frames(stage: Stage) -> str:
     return "none" if not count else "full" if count > 1000 else f"{count} frames"
 
 
-OK = ("200", "handed")
-
-
-def refused(status: str) -> Look:
-    """A server that answers so, and hands nothing on."""
-    return Look(request, OK, (status, "not handed"), takes_s=REQUEST_S)
-
-
 LOOKS: dict[str, Look] = {
-    "server.500": refused("500"),
-    "server.503": refused("503"),
-    "server.429": refused("429 retry after 3"),
-    "server.hang": refused("nothing"),
-    "server.token_refused": refused("401"),
-    "network.phone_offline": refused("no network"),
-    # The server gives the car 5 s, the car's unit makes a new connection within 5 s and three round trips.
-    "network.car_offline": Look(request, OK, ("408", "not handed"), takes_s=REQUEST_S, lag_s=5.5),
-    "network.partition": Look(request, OK, ("nothing", "handed"), takes_s=REQUEST_S),
-    "network.latency": Look(patient_request, OK, ("200 late", "handed"), takes_s=9.0),
     "can.bus_off": Look(ecu_frames, True, False),
     # The frame that is on the bus at the end is sent to its end.
     "can.log_flood": Look(log_frames, "none", "full", lag_s=0.0003, spell_s=3.0),
+    **test_faults_server.LOOKS,
+    **test_faults_network.LOOKS,
     **test_faults_bluetooth.LOOKS,
     **test_faults_phone.LOOKS,
     **test_faults_credential.LOOKS,
@@ -127,7 +76,7 @@ LOOKS: dict[str, Look] = {
 LASTING = [mode for mode in CATALOGUE if mode not in LOOKS or not LOOKS[mode].momentary]
 PASSING = [mode for mode in LOOKS if LOOKS[mode].momentary]
 FIRST_S = 12.0
-"""When the first spell of a test begins: late enough for a look before it."""
+"""When the first spell of a test begins, if a look takes no longer."""
 
 
 def look_at(scenario: Scenario, *looks: tuple[float, str]) -> list[object]:
@@ -150,6 +99,11 @@ def look_at(scenario: Scenario, *looks: tuple[float, str]) -> list[object]:
     return found
 
 
+def first_s(how: Look) -> float:
+    """When the first spell of a test begins: late enough for a look before it."""
+    return max(FIRST_S, how.takes_s + 2.0)
+
+
 def us(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
@@ -166,21 +120,27 @@ def test_every_mode_of_the_catalogue_has_its_look() -> None:
 @pytest.mark.parametrize("mode", PASSING)
 def test_what_is_over_by_itself_shows_at_its_onset(mode: str) -> None:
     how = LOOKS[mode]
-    moments = (FIRST_S - how.takes_s - 1, FIRST_S + 0.000_001, FIRST_S + how.spell_s + how.lag_s)
-    fault = Fault(mode, us(FIRST_S), us(FIRST_S + how.spell_s))
-    assert look_at(keeps_running(fault), *((at, mode) for at in moments)) == [how.healthy, how.broken, how.healthy]
+    begin = first_s(how)
+    moments = (begin - how.takes_s - 1, begin + 0.000_001, begin + how.spell_s + how.lag_s)
+    fault = Fault(mode, us(begin), us(begin + how.spell_s))
+    assert look_at(keeps_running(fault), *((at, mode) for at in moments)) == [
+        how.healthy,
+        how.broken,
+        how.healthy,
+    ]
 
 
 @pytest.mark.parametrize("mode", LASTING)
 def test_mode_shows_from_its_onset_to_its_end_and_no_longer(mode: str) -> None:
     how = LOOKS[mode]
-    end = FIRST_S + how.spell_s
+    begin = first_s(how)
+    end = begin + how.spell_s
     late = end - how.takes_s
-    looks = [(FIRST_S - how.takes_s - 1, mode), (FIRST_S + 0.000_001, mode)]
-    if late > FIRST_S + how.takes_s:
+    looks = [(begin - how.takes_s - 1, mode), (begin + 0.000_001, mode)]
+    if late > begin + how.takes_s:
         looks.append((late - 0.000_001, mode))
     looks.append((end + how.lag_s + 0.000_001, mode))
-    found = look_at(keeps_running(Fault(mode, us(FIRST_S), us(end))), *looks)
+    found = look_at(keeps_running(Fault(mode, us(begin), us(end))), *looks)
     assert found[0] == how.healthy
     assert found[1:-1] == [how.broken] * (len(looks) - 2)
     assert found[-1] == how.healthy
@@ -189,8 +149,9 @@ def test_mode_shows_from_its_onset_to_its_end_and_no_longer(mode: str) -> None:
 @pytest.mark.parametrize("mode", LASTING)
 def test_mode_without_an_end_lasts(mode: str) -> None:
     how = LOOKS[mode]
+    begin = first_s(how)
     late = 15.0 if mode in ("can.log_flood", "can.babbling") else 150.0
-    found = look_at(keeps_running(Fault(mode, us(FIRST_S))), (1.0, mode), (late, mode))
+    found = look_at(keeps_running(Fault(mode, us(begin))), (1.0, mode), (late, mode))
     assert found == [how.healthy, how.broken]
 
 
@@ -198,11 +159,12 @@ def test_mode_without_an_end_lasts(mode: str) -> None:
 def test_overlapping_spells_of_one_mode_last_to_the_end_of_the_later(mode: str) -> None:
     """The first to begin ends in the middle of the second; a third lies within it."""
     how = LOOKS[mode]
+    begin = first_s(how)
     step = how.takes_s + 1
     spells = [(0.0, 2 * step), (step, 5 * step), (2.5 * step, 2.6 * step)]
-    faults = [Fault(mode, us(FIRST_S + a), us(FIRST_S + b)) for a, b in spells]
+    faults = [Fault(mode, us(begin + a), us(begin + b)) for a, b in spells]
     moments = [1.1 * step, 3 * step, 5 * step + how.lag_s + 0.01]
-    found = look_at(keeps_running(*faults), *((FIRST_S + at, mode) for at in moments))
+    found = look_at(keeps_running(*faults), *((begin + at, mode) for at in moments))
     assert found == [how.broken, how.broken, how.healthy]
 
 

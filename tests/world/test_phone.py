@@ -347,7 +347,7 @@ def test_retry_after_is_kept(seconds: int) -> None:
     _spy(scene.stage, requests)
 
     def begin() -> None:
-        release = scene.stage.world.server.error_429.hold(seconds)
+        release = scene.stage.world.server.refuses["429"].hold(seconds)
         scene.stage.kernel.after(500_000, release)
 
     scene.wish("cloud", before=begin)
@@ -368,8 +368,8 @@ def _spy(stage: Stage, requests: list[int]) -> None:
     server.handle = handled  # type: ignore[method-assign,assignment]
 
 
-@pytest.mark.parametrize("gate", ["error_500", "error_503"])
-def test_back_off_doubles_and_is_at_most_5_s(gate: str) -> None:
+@pytest.mark.parametrize("status", ["500", "503"])
+def test_back_off_doubles_and_is_at_most_5_s(status: str) -> None:
     """Watched over a wish of two minutes."""
     stage = Stage(ecu=False)
     ScriptedVehicle(stage)
@@ -377,7 +377,7 @@ def test_back_off_doubles_and_is_at_most_5_s(gate: str) -> None:
     _spy(stage, requests)
 
     async def act() -> None:
-        getattr(stage.world.server, gate).hold()
+        stage.world.server.refuses[status].hold()
         now = stage.kernel.now
         await stage.world.phone.pursue(0, Intent("unlock", 0, "cloud"), now, now + 120_000_000)
 

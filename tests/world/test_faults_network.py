@@ -1,0 +1,38 @@
+"""The looks at the networks between phone, server and car."""
+
+from __future__ import annotations
+
+from tests.world.look import Look
+from tests.world.online import (
+    OK,
+    REQUEST_S,
+    copies,
+    kept_alive,
+    patient_request,
+    refused,
+    request,
+    slowest,
+    when_handed,
+)
+
+LOOKS: dict[str, Look] = {
+    "network.phone_offline": refused("no network"),
+    # The server gives the car 5 s, the car's unit makes a new connection within 5 s and three round trips.
+    "network.car_offline": Look(request, OK, ("408", "not handed"), takes_s=REQUEST_S, lag_s=5.5),
+    "network.partition": Look(request, OK, ("nothing", "handed"), takes_s=REQUEST_S),
+    "network.partition_request": refused("nothing"),
+    "network.partition_car_request": refused("408"),
+    "network.partition_car_answer": Look(request, OK, ("408", "handed"), takes_s=REQUEST_S),
+    "network.latency": Look(patient_request, OK, ("200 late", "handed"), takes_s=9.0),
+    "network.jitter": Look(slowest, "quick", "slow", takes_s=30.0, spell_s=70.0),
+    "network.rate": Look(patient_request, OK, ("200 late", "handed"), takes_s=9.0),
+    "network.loss": Look(slowest, "quick", "slow", takes_s=30.0, spell_s=70.0),
+    "network.dns_none": refused("no network"),
+    "network.dns_hang": refused("nothing"),
+    "network.dns_wrong": refused("no network"),
+    "network.captive_portal": refused("no network"),
+    "network.reset": refused("no network"),
+    "network.half_open": Look(kept_alive, "200", "nothing", takes_s=REQUEST_S, momentary=True),
+    "network.duplicate": Look(copies, 1, 2, takes_s=REQUEST_S + 0.5),
+    "network.reorder": Look(when_handed, "at once", "late", takes_s=13.0, lag_s=3.0),
+}
