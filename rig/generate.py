@@ -159,9 +159,8 @@ def quick_wishes(source: Source) -> list[Entry]:
 
 
 def any_fault(source: Source, high_us: int) -> Fault:
-    """One fault of any mode of the catalogue, but of power."""
-    names = [n for n in CATALOGUE if not n.startswith("power.")]
-    return _fault(source, source.choice(names), high_us)
+    """One fault of any mode of the catalogue."""
+    return _fault(source, source.choice(tuple(CATALOGUE)), high_us)
 
 
 def power_faults(source: Source, around_us: int) -> list[Entry]:
