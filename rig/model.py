@@ -17,6 +17,7 @@ from rig.protocol.dbc import Codecs
 from rig.scenario import Carry, Doors, Intent, Scenario, Session, Via, Want
 from rig.trace import Trace
 from rig.world.attacker import check_attacks
+from rig.world.links import MODELS, Links
 from rig.world.world import Keys, Watch, World
 
 FrameLog = Callable[[int, int, bytes, str], None]
@@ -76,13 +77,21 @@ class Model:
             events.append((at_us, "can", can_id, data, sender))
 
         edges = self.edges(kernel, scenario, frame)
-        world = World(kernel, edges, scenario, self.keys, self.codecs, trace, watch or self.watch)
         # A run is short and what it leaves is small: the collector's turn comes between runs.
         with collector_paused():
-            kernel.run(world.story(), until=LONGEST_S)
+            self.play(
+                kernel,
+                lambda links: World(
+                    kernel, edges, scenario, self.keys, self.codecs, trace, watch or self.watch, links
+                ),
+            )
         self.runs += 1
         self.simulated_us += trace.end_us
         return trace
+
+    def play(self, kernel: Kernel, world: Callable[[Links], World]) -> None:
+        """Builds the world with its outer links and plays its story; other hosts of the kernel do it otherwise."""
+        kernel.run(world(MODELS).story(), until=LONGEST_S)
 
     def rules(self) -> Rules:
         """What the judge is told of runs made here."""

@@ -32,6 +32,7 @@ from rig.world.driver import Driver
 from rig.world.gates import Gate
 from rig.world.gateway import Gateway
 from rig.world.internet import Internet
+from rig.world.links import MODELS, Links
 from rig.world.phone import Phone
 from rig.world.readerfaults import ReaderFaults
 from rig.world.server import Server
@@ -121,6 +122,7 @@ class World:
         codecs: Codecs,
         trace: Trace,
         watch: Watch | None = None,
+        links: Links = MODELS,
     ) -> None:
         self.kernel = kernel
         self.edges = edges
@@ -159,10 +161,10 @@ class World:
         self.reader_faults: ReaderFaults = ReaderFaults(self.reader, (self.card, self.guest_card), self.unsettled)
         edges.console.on_line(self._console)
         self.attacker: Attacker = Attacker(self)
-        self.internet: Internet = Internet(self)
+        self.internet: Internet = links.internet(self)
         self.server: Server = Server(self)
-        self.tcu: Tcu = Tcu(self)
-        self.air: Air = Air(self)
+        self.tcu: Tcu = links.tcu(self)
+        self.air: Air = links.air(self)
         self.gateway: Gateway = Gateway(self)
         self.phone: Phone = Phone(self, keys.phone)
         self.guest: Phone = Phone(self, keys.guest, "guest")

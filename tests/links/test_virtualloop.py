@@ -1,0 +1,214 @@
+"""The loop in virtual time: order, jumps, deadlock, failures, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from hardware.bridge import Bridge
+from hardware.virtualloop import VirtualLoop
+from rig.kernel import ActorError, Deadlock, Event, Horizon, Kernel, Outside, Timeout
+
+
+def test_timers_of_one_instant_fire_in_the_order_they_were_set() -> None:
+    kernel, order = Kernel(), []
+    with VirtualLoop(kernel) as loop:
+
+        async def story() -> None:
+            for number in range(50):
+                loop.call_later(0.5, order.append, number)
+            await kernel.sleep(1.0)
+
+        loop.play(story(), 10)
+    assert order == list(range(50))
+
+
+def test_at_equal_times_the_kernel_runs_before_asyncio() -> None:
+    kernel, order = Kernel(), []
+    with VirtualLoop(kernel) as loop:
+
+        async def story() -> None:
+            loop.call_later(0.5, order.append, "asyncio")
+            kernel.after(500_000, order.append, "kernel")
+            await kernel.sleep(1.0)
+
+        loop.play(story(), 10)
+    assert order == ["kernel", "asyncio"]
+
+
+def test_time_is_whole_microseconds_and_jumps() -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+        bridge = Bridge(kernel, loop)
+
+        async def sleeper() -> int:
+            for _ in range(200):
+                await asyncio.sleep(0.005)
+            return kernel.now
+
+        async def story() -> int:
+            return await bridge.task(sleeper(), "sleeper")
+
+        assert loop.play(story(), 10) == 1_000_000
+
+
+def test_task_and_actor_wait_for_each_other() -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+        bridge = Bridge(kernel, loop)
+
+        async def double(number: int) -> int:
+            await kernel.sleep(1.0)
+            return 2 * number
+
+        async def ask() -> int:
+            return await bridge.actor(double(21), "double")
+
+        async def story() -> int:
+            return await bridge.task(ask(), "ask")
+
+        assert loop.play(story(), 10) == 42
+    assert kernel.now == 1_000_000
+
+
+def test_failures_cross_the_bridge() -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+        bridge = Bridge(kernel, loop)
+
+        async def bad() -> None:
+            raise ValueError("bad")
+
+        async def ask() -> None:
+            await bridge.actor(bad(), "bad")
+
+        async def story() -> str:
+            try:
+                await bridge.task(ask(), "ask")
+            except ValueError as error:
+                return str(error)
+            return ""
+
+        assert loop.play(story(), 10) == "bad"
+
+
+def test_who_gives_up_cancels_the_task() -> None:
+    kernel = Kernel()
+    ended = []
+    with VirtualLoop(kernel) as loop:
+        bridge = Bridge(kernel, loop)
+
+        async def endless() -> None:
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                ended.append(kernel.now)
+
+        async def story() -> None:
+            with pytest.raises(Timeout), kernel.timeout(2.0):
+                await bridge.task(endless(), "endless")
+            await kernel.sleep(1.0)
+
+        loop.play(story(), 10)
+    assert ended == [2_000_000]
+
+
+def test_a_deadlock_across_both_is_told_at_once() -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+
+        async def story() -> None:
+            await Event[int](kernel, "what never comes").wait()
+
+        with pytest.raises(Deadlock, match="what never comes"):
+            loop.play(story(), 10)
+
+
+def test_the_bound_on_time_holds_for_asyncio_too() -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+        bridge = Bridge(kernel, loop)
+
+        async def story() -> None:
+            await bridge.task(asyncio.sleep(100), "long")
+
+        with pytest.raises(Horizon):
+            loop.play(story(), 10)
+
+
+def test_a_failed_callback_fails_the_run() -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+
+        def bad() -> None:
+            raise ValueError("bad callback")
+
+        async def story() -> None:
+            loop.call_later(1.0, bad)
+            await kernel.sleep(2.0)
+
+        with pytest.raises(ActorError, match="bad callback"):
+            loop.play(story(), 10)
+
+
+def test_the_kernel_is_touched_from_tasks_only_by_post() -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+
+        async def trespass() -> None:
+            kernel.after(1, print)
+
+        async def story() -> None:
+            await Bridge(kernel, loop).task(trespass(), "trespass")
+
+        with pytest.raises(Outside):
+            loop.play(story(), 10)
+
+
+def test_sockets_threads_and_executors_are_refused() -> None:
+    with VirtualLoop(Kernel()) as loop:
+
+        async def try_all() -> None:
+            with pytest.raises(RuntimeError, match="virtual time"):
+                await loop.run_in_executor(None, print)
+            with pytest.raises(RuntimeError, match="virtual time"):
+                await loop.create_connection(asyncio.Protocol, "localhost", 1)
+            with pytest.raises(RuntimeError, match="virtual time"):
+                await loop.create_server(asyncio.Protocol, "localhost", 1)
+            errors = []
+
+            def elsewhere() -> None:
+                try:
+                    loop.call_soon_threadsafe(print)
+                except RuntimeError as error:
+                    errors.append(str(error))
+
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            thread.join()
+            assert len(errors) == 1 and "another thread" in errors[0]
+
+        loop.run_until_complete(try_all())
+
+
+def test_what_is_left_ends_without_time_passing() -> None:
+    kernel = Kernel()
+    ended = []
+    loop = VirtualLoop(kernel)
+
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append(True)
+
+    async def story() -> None:
+        kernel.after(0, lambda: loop.create_task(endless()))
+        await kernel.sleep(1.0)
+
+    loop.play(story(), 10)
+    loop.shutdown()
+    assert ended == [True] and loop.is_closed()
+    assert kernel.now == 1_000_000
