@@ -19,12 +19,18 @@ PHONE_ONE_WAY_US = 25_000
 """Phone to server one way, a usual value of LTE plus internet."""
 CAR_ONE_WAY_US = 40_000
 """Server to car one way over its long-lived cellular connection."""
-REQUEST_BYTES, ANSWER_BYTES = 900, 900
-"""A signed command and its answer with their HTTP headers; what a limited rate has to carry."""
+HELLO_BYTES, CERTIFICATE_BYTES, FINISHED_BYTES = 517, 900, 80
+"""What a TLS 1.3 handshake sends up, down and up again; what a limited rate has to carry."""
+REQUEST_BYTES, ANSWER_BYTES = 300, 250
+"""An HTTP request and an answer without their bodies, in a TLS record each."""
 RETRANSMIT_US = 300_000
 """A lost TCP segment comes again after this long, and after twice as long each time (RFC 6298: 1 s at first, and
 200 ms at least in usual systems)."""
 MOST_RETRANSMITS = 5
+
+
+BAD_CERTIFICATES = ("expired", "foreign", "wrong_host")
+"""What can be wrong with the server's certificate: out of date, of an unknown issuer, for another name."""
 
 
 class NoNetwork(Exception):
@@ -38,6 +44,13 @@ class Response:
     status: int
     body: Mapping[str, str] = field(default_factory=dict)
     retry_after_s: int = 0
+    cut: bool = False
+    """The connection broke before the body was complete: whoever reads it gets nothing."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return ANSWER_BYTES + sum(len(name) + len(value) for name, value in self.body.items())
 
 
 class Internet:
@@ -71,8 +84,7 @@ class Internet:
         """The server's port is closed."""
         self.region_down: Gate = Gate()
         """Nothing of the maker's answers at all."""
-        self.untrusted: Gate = Gate()
-        """The server's certificate has expired, is of a foreign issuer, or names another host."""
+        self.bad_certificates: dict[str, Gate] = {name: Gate() for name in BAD_CERTIFICATES}
         self.reset: Gate = Gate()
         self.half_open: Gate = Gate()
         self._kept_alive = False
@@ -93,13 +105,11 @@ class Internet:
         while True:
             await self._world.kernel.sleep(60.0)
 
-    async def _way(self, down: bool, size: int = 0) -> None:
-        """One way between phone and server; never returns if the message gets lost."""
+    def flight_us(self) -> int:
+        """How long what is sent now takes one way, but for its size: latency, jitter, retransmissions."""
         delay_us = PHONE_ONE_WAY_US + self.latency.value * 500
         if self.jitter:
             delay_us += self._rng.randrange(self.jitter.value * 1000 + 1)
-        if self.rate:
-            delay_us += size * 1_000_000 // self.rate.value
         if self.loss:
             wait_us = RETRANSMIT_US
             for _ in range(MOST_RETRANSMITS):
@@ -107,14 +117,23 @@ class Internet:
                     break
                 delay_us += wait_us
                 wait_us *= 2
-        await self._world.kernel.sleep(delay_us / 1e6)
-        if self.phone_offline or self.region_down or (down and self.partition):
-            await self._never()
+        return delay_us
 
-    async def _round_trip(self) -> None:
-        """A partition of answers lets connections be made and swallows what comes over them."""
-        await self._way(down=False)
-        await self._way(down=False)
+    def transfer_us(self, size: int) -> int:
+        """How long so many bytes keep the phone's link busy."""
+        return size * 1_000_000 // self.rate.value if self.rate else 0
+
+    def swallows(self, down: bool, payload: bool) -> bool:
+        """Whether what arrives now is lost for good; a partition lets connections be made and loses what they carry."""
+        if self.phone_offline or self.region_down:
+            return True
+        return payload and bool(self.partition if down else self.request_lost)
+
+    async def _way(self, down: bool, size: int = 0, payload: bool = False) -> None:
+        """One way between phone and server; never returns if the message gets lost."""
+        await self._world.kernel.sleep((self.flight_us() + self.transfer_us(size)) / 1e6)
+        if self.swallows(down, payload):
+            await self._never()
 
     async def _connect(self) -> None:
         """DNS, TCP and TLS 1.3: a round trip each (RFC 8446 section 2)."""
@@ -124,14 +143,20 @@ class Internet:
             raise NoNetwork("the server's name is not known")
         if self.dns_hang:
             await self._never()
-        await self._round_trip()
+        await self._way(down=False)
+        await self._way(down=True)
+        stranger = bool(self.dns_wrong)
         step("cloud.tcp")
-        await self._round_trip()
-        if self.refused:
+        await self._way(down=False)
+        await self._way(down=True)
+        if self.refused and not stranger:
             raise NoNetwork("connection refused")
+        stranger = stranger or bool(self.captive)
         step("cloud.tls")
-        await self._round_trip()
-        if self.untrusted or self.dns_wrong or self.captive:
+        await self._way(down=False, size=HELLO_BYTES)
+        untrusted = stranger or any(self.bad_certificates.values())
+        await self._way(down=True, size=CERTIFICATE_BYTES)
+        if untrusted:
             raise NoNetwork("whoever answers has no certificate of the server's")
 
     async def call(self, path: str, token: str, body: Mapping[str, str]) -> Response:
@@ -145,7 +170,8 @@ class Internet:
         if self.phone_offline:
             raise NoNetwork("the phone has no network")
         step = self._world.step
-        if not self._kept_alive:
+        kept = self._kept_alive
+        if not kept:
             await self._connect()
             self._kept_alive, self._dead = True, False
         step("cloud.request")
@@ -153,9 +179,8 @@ class Internet:
             raise NoNetwork("connection reset")
         if self._dead:
             await self._never()
-        await self._way(down=False, size=REQUEST_BYTES)
-        if self.request_lost:
-            await self._never()
+        size = REQUEST_BYTES + len(path) + len(token) + sum(len(name) + len(value) for name, value in body.items())
+        await self._way(down=False, size=size if kept else size + FINISHED_BYTES, payload=True)
         answered: Event[Response] = Event(self._world.kernel, "server's answer")
         self._world.kernel.spawn(self._serve(path, token, body, answered), name="server request", keep=True)
         answer = await answered.wait()
@@ -163,7 +188,9 @@ class Internet:
             raise NoNetwork("connection reset")
         if self._dead:
             await self._never()
-        await self._way(down=True, size=ANSWER_BYTES)
+        await self._way(down=True, size=answer.size, payload=True)
+        if answer.cut:
+            raise NoNetwork("the connection broke in the middle of the answer")
         step("cloud.after_body")
         return answer
 

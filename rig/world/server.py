@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rig.protocol import vcp
@@ -51,6 +51,10 @@ REFUSALS: Mapping[str, Refusal] = {
     "422": Refusal(422, "invalid resource"),
 }
 """By the last part of the mode's name; codes and words as the public Fleet API lists them."""
+
+
+NO_JSON = "<html><body><h1>It works!</h1></body></html>"
+"""The body of a malformed answer."""
 
 
 class Server:
@@ -120,7 +124,14 @@ class Server:
         return None
 
     async def handle(self, path: str, token: str, body: Mapping[str, str]) -> Response:
-        """Answers one request, after the time that takes."""
+        """Answers one request, after the time that takes, as a client would read it."""
+        response = self.damaged(await self.answer(path, token, body))
+        if self.trickle:
+            await self._world.kernel.sleep(self.trickle.value / 1e3)
+        return response
+
+    async def answer(self, path: str, token: str, body: Mapping[str, str]) -> Response:
+        """What is answered to one request, after the time that takes; how it leaves is another thing."""
         world, kernel = self._world, self._world.kernel
         world.step("cloud.handled")
         await kernel.sleep((WORK_US + self.slow.value * 1000 + self._queue_us()) / 1e6)
@@ -133,9 +144,7 @@ class Server:
         # What went wrong meanwhile is what the client gets to hear, whatever the car has done.
         response = self._refusal() or response
         world.step("cloud.body")
-        if self.trickle:
-            await kernel.sleep(self.trickle.value / 1e3)
-        return self._damaged(response)
+        return response
 
     def _queue_us(self) -> int:
         """Under overload every request makes all that follow slower: retries feed it."""
@@ -145,16 +154,16 @@ class Server:
         self._load_us = min(self._load_us + OVERLOAD_US, MOST_OVERLOAD_US)
         return self._load_us
 
-    def _damaged(self, response: Response) -> Response:
+    def damaged(self, response: Response) -> Response:
         """The answer as it leaves: cut short, no JSON, or an error that calls itself a success."""
         if response.status != 200:
             return response
         if self.error_inside:
             return Response(200, {"result": "false", "reason": "could not reach the vehicle"})
-        if self.truncated or self.malformed:
+        if self.malformed:
             # A client that reads such a body finds none of the fields it looks for.
-            return Response(200, {"": "<html>" if self.malformed else '{"response": "Cg'})
-        return response
+            return Response(200, {"": NO_JSON})
+        return replace(response, cut=True) if self.truncated else response
 
     async def _answer(self, path: str, token: str, body: Mapping[str, str]) -> Response:
         world = self._world

@@ -124,56 +124,75 @@ class Tcu:
                     since = kernel.now
                     await self._world.internet.car_offline.cleared(kernel)
                     await kernel.sleep(-(kernel.now - since) % round(LONGEST_BACK_OFF_S * 1e6) / 1e6)
-                if not self._world.internet.car_offline:
-                    await kernel.sleep(3 * 2 * CAR_ONE_WAY_US / 1e6)
-                    if not self._world.internet.car_offline:
-                        self.reachable = self.known_online = True
+                if not self._world.internet.car_offline and await self._dial():
+                    self.reachable = self.known_online = True
+
+    async def _dial(self) -> bool:
+        """Makes the connection: a round trip each for TCP, TLS and HTTP; whether it stands then."""
+        await self._world.kernel.sleep(3 * 2 * CAR_ONE_WAY_US / 1e6)
+        return not self._world.internet.car_offline
 
     async def ask(self, message: bytes, timeout_s: float) -> bytes | None:
         """From the server: carries a request to the DUT and its answer back; None after `timeout_s`."""
-        kernel, internet = self._world.kernel, self._world.internet
         try:
-            with kernel.timeout(timeout_s):
+            with self._world.kernel.timeout(timeout_s):
                 self._world.step("cloud.car_request")
-                await kernel.sleep(CAR_ONE_WAY_US / 1e6)
-                if not self.reachable or internet.car_request_lost:
-                    await kernel.sleep(timeout_s)
-                answer = await self.exchange(message)
-                self._world.step("cloud.car_answer")
-                await kernel.sleep(CAR_ONE_WAY_US / 1e6)
-                if not self.reachable or internet.car_answer_lost:
-                    await kernel.sleep(timeout_s)
-                return answer
+                return await self._ask(message, self._deliveries())
         except Timeout:
             return None
 
-    def _carry(self, message: bytes) -> None:
-        """Hands a request to the DUT as queue and network leave it: at once, late, twice, or after the next one."""
-        world, kernel = self._world, self._world.kernel
-        self._carried += 1
+    def _deliveries(self) -> list[tuple[int, str]]:
+        """When, in µs from now, queue and network pass a request on, and as what: at once, late, twice, overtaken."""
+        world = self._world
         late_ms = world.server.queue_late.value
+        self._carried += 1
         if self._carried % 2:
             late_ms += world.server.queue_reordered.value + world.internet.reorder.value
-        if late_ms:
-            # Nobody takes it out of the queue again, whether somebody still waits for it or not.
-            kernel.after(late_ms * 1000, self.hand, message, "late")
-            world.outlast(late_ms * 1000 + 1_000_000)
-        else:
-            self.hand(message, "genuine")
+        copies = [(late_ms * 1000, "late" if late_ms else "genuine")]
         if world.server.queue_twice or world.internet.duplicate:
-            kernel.after(late_ms * 1000 + TWICE_US, self.hand, message, "replay")
-            world.outlast(late_ms * 1000 + TWICE_US + 1_000_000)
+            copies.append((late_ms * 1000 + TWICE_US, "replay"))
+        for after_us, _ in copies:
+            if after_us:
+                # Nobody takes it out of the queue again, whether somebody still waits for it or not.
+                world.outlast(after_us + 1_000_000)
+        return copies
+
+    async def _ask(self, message: bytes, copies: list[tuple[int, str]]) -> bytes:
+        """Over the connection and back; waits without limit for an answer to the return address."""
+        kernel, internet = self._world.kernel, self._world.internet
+        for after_us, origin in copies:
+            kernel.after(after_us + CAR_ONE_WAY_US, self._arrives, message, origin)
+        answer = await self._answer_to(message)
+        self._world.step("cloud.car_answer")
+        await kernel.sleep(CAR_ONE_WAY_US / 1e6)
+        if not self.reachable or internet.car_answer_lost:
+            await Event[bytes](kernel, "an answer that is lost").wait()
+        return answer
 
     async def exchange(self, message: bytes) -> bytes:
-        """Sends a request to the DUT and waits, without limit, for the answer to its return address."""
+        """Sends a request to the DUT as one that has arrived; waits, without limit, for the answer to it."""
+        for after_us, origin in self._deliveries():
+            if after_us:
+                self._world.kernel.after(after_us, self.hand, message, origin)
+            else:
+                self.hand(message, origin)
+        return await self._answer_to(message)
+
+    async def _answer_to(self, message: bytes) -> bytes:
+        """The DUT's answer to the return address of a message."""
         address = return_address(message, of_answer=False)
-        answer: Event[bytes] = Event(self._world.kernel, "tcu.answer")
-        self._waiting[address] = answer
+        answered: Event[bytes] = Event(self._world.kernel, "tcu.answer")
+        self._waiting[address] = answered
         try:
-            self._carry(message)
-            return await answer.wait()
+            return await answered.wait()
         finally:
-            self._waiting.pop(address, None)
+            if self._waiting.get(address) is answered:
+                del self._waiting[address]
+
+    def _arrives(self, message: bytes, origin: str) -> None:
+        """A request has come over the network, unless that lost it."""
+        if self.reachable and not self._world.internet.car_request_lost:
+            self.hand(message, origin)
 
     def hand(self, message: bytes, origin: str) -> None:
         """Sends one request to the DUT."""
@@ -194,9 +213,13 @@ class Tcu:
             address = return_address(payload[1:], of_answer=True)
         except VcpError:
             return
+        self._answered(address, payload[1:])
+
+    def _answered(self, address: bytes, answer: bytes) -> None:
+        """The DUT has answered; whoever waits for it gets it, and copies are dropped."""
         waiting = self._waiting.get(address)
         if waiting is not None and not waiting.is_set:
-            waiting.set(payload[1:])
+            waiting.set(answer)
 
     async def _pass_reports(self) -> None:
         kernel = self._world.kernel
@@ -204,8 +227,13 @@ class Tcu:
             report = await self._reports.recv()
             if not self.reachable:
                 continue
-            await kernel.sleep(CAR_ONE_WAY_US / 1e6)
-            taken = await self._world.server.report(report)
-            await kernel.sleep(CAR_ONE_WAY_US / 1e6)
-            if taken and self.reachable:
+            if await self._report(report) and self.reachable:
                 self._port.send(self.REPORT_TAKEN)
+
+    async def _report(self, report: bytes) -> bool:
+        """Sends a report to the server; whether the server says that it took it."""
+        kernel = self._world.kernel
+        await kernel.sleep(CAR_ONE_WAY_US / 1e6)
+        taken = await self._world.server.report(report)
+        await kernel.sleep(CAR_ONE_WAY_US / 1e6)
+        return taken
