@@ -20,6 +20,12 @@ class Bridge:
     def __init__(self, kernel: Kernel, loop: asyncio.AbstractEventLoop) -> None:
         self.kernel = kernel
         self.loop = loop
+        self._running: dict[asyncio.Task[Any], None] = {}
+
+    @property
+    def over(self) -> bool:
+        """Whether the kernel's run has ended."""
+        return self.kernel._closed
 
     async def task(self, work: Coroutine[Any, Any, T], name: str) -> T:
         """For an actor: runs a coroutine of asyncio's as a task and waits for it; whoever gives up cancels it.
@@ -36,6 +42,20 @@ class Bridge:
             if not task.done():
                 task.cancel()
         return task.result()
+
+    def start(self, work: Coroutine[Any, Any, object], name: str) -> None:
+        """Runs a coroutine of asyncio's as a task that nobody waits for."""
+        task = self.loop.create_task(work, name=name)
+        # The loop itself keeps no task alive.
+        self._running[task] = None
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.pop(task, None)
+        if not task.cancelled() and task.exception() is not None:
+            self.loop.call_exception_handler(
+                {"message": f"{task.get_name()} failed", "exception": task.exception(), "task": task}
+            )
 
     def actor(self, work: Coroutine[object, Any, T], name: str) -> asyncio.Future[T]:
         """For a task: runs a coroutine as an actor of its own; the future tells how it ended."""

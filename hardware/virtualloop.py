@@ -51,6 +51,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._until_us: int | None = None
         self._failure: BaseException | None = None
         self._over = False
+        self._closers: list[Callable[[], Coroutine[Any, Any, object]]] = []
         # BaseEventLoop asks a selector what to wait for; there is nothing but the kernel to wait for.
         self._selector = self
         self.set_exception_handler(self._alarm)
@@ -86,6 +87,10 @@ class VirtualLoop(base_events.BaseEventLoop):
             kernel._current = None  # an interrupt may have come between two steps
             kernel.close()
 
+    def at_end(self, closer: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Has a coroutine function called and awaited at `shutdown`, the last first."""
+        self._closers.append(closer)
+
     def __enter__(self) -> VirtualLoop:
         return self
 
@@ -93,7 +98,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.shutdown()
 
     def shutdown(self) -> None:
-        """Ends what is left: cancels all tasks, lets them finish without time passing, and closes the loop.
+        """Ends what is left: closers, then all tasks are cancelled; the run's time does not go on. Closes the loop.
 
         Raises:
             RuntimeError: a task did not end when it was cancelled.
@@ -102,6 +107,8 @@ class VirtualLoop(base_events.BaseEventLoop):
             return
         self._set_aside()
         try:
+            while self._closers:
+                self.run_until_complete(self._closers.pop()())
             left = sorted(asyncio.all_tasks(self), key=lambda task: task.get_name())
             for task in left:
                 task.cancel()

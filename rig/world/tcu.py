@@ -222,7 +222,6 @@ class Tcu:
             waiting.set(answer)
 
     async def _pass_reports(self) -> None:
-        kernel = self._world.kernel
         while True:
             report = await self._reports.recv()
             if not self.reachable:

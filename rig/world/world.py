@@ -226,6 +226,10 @@ class World:
                 waiting.remove(armed)
                 self._begin_fault(armed.index, armed.fault, armed.origin)
 
+    def awaits(self, name: str) -> bool:
+        """Whether it makes a difference that a protocol step is told."""
+        return self.watch.note_steps or bool(self._armed.get(name))
+
     def unsettled(self) -> None:
         """What is cyclic changes: both sides must have noticed before idle cycles can be skipped."""
         self._still_until_us = self.kernel.now + STILL_US
