@@ -53,7 +53,7 @@ class Air:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.module: Module = Module(world)
+        self.module: Module = self.make_module(world)
         self.radio: Radio = Radio(world.rng("air"))
         self.radio_off: Gate = Gate()
         self.out_of_range: Gate = Gate()
@@ -76,6 +76,10 @@ class Air:
         self.radio_off.watch(self._radio)
         self.out_of_range.watch(self._unheard)
         self.link_lost.watch(self._unheard)
+
+    def make_module(self, world: World) -> Module:
+        """The car's module; where links are not models, another."""
+        return Module(world)
 
     # -- connecting --------------------------------------------------------------------------------
 

@@ -1,0 +1,317 @@
+"""Bluetooth between phones and module on Bumble, in the place of `rig.world.bluetooth.Air`.
+
+The same interface and gates; what they hold shut is shut in the stack: at the air, a controller, a key store or a
+GATT server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bumble import hci, ll
+from bumble.device import Connection as BumbleConnection
+
+from hardware.bluetooth import profile
+from hardware.bluetooth.bonds import Bonds, private_address, static_address
+from hardware.bluetooth.central import Central, Refused
+from hardware.bluetooth.controller import RigConnection, RigController
+from hardware.bluetooth.device import LinkGone
+from hardware.bluetooth.ether import Ether
+from hardware.bluetooth.link import BumbleLink
+from hardware.bluetooth.module import BumbleModule
+from hardware.bluetooth.peripheral import Peripheral
+from hardware.bluetooth.phone import PhoneRadio
+from hardware.bridge import Bridge
+from rig.world.bluetooth import Air, Connection
+from rig.world.btlink import CONNECTION_EVENT_US, LinkError
+
+if TYPE_CHECKING:
+    from rig.world.world import World
+
+T = TypeVar("T")
+ENDED = int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR)
+
+
+class BumbleAir(Air):
+    """The Bluetooth links of one run.
+
+    Attributes:
+        ether: the simulated air.
+        style: how phones write messages.
+        name: the module's.
+    """
+
+    def __init__(
+        self, world: World, loop: asyncio.AbstractEventLoop, style: profile.Style = profile.Style.CHUNKS
+    ) -> None:
+        self.loop = loop
+        self.style = style
+        self.bridge = Bridge(world.kernel, loop)
+        self.ether = Ether(loop, self)
+        self.name = profile.local_name(world.vin)
+        rng = world.rng("bluetooth")
+        self._irk = rng.randbytes(16)
+        self._module_address = static_address(rng)
+        self._module_bonds = Bonds()
+        self._phones: list[PhoneRadio] = []
+        self._rng = rng
+        self._fails = False
+        self._turned: tuple[tuple[int, int], hci.Address] | None = None
+        super().__init__(world)
+        self.bond_lost_phone.watch(self._phone_forgets)
+        self.bond_lost_car.watch(self._car_forgets)
+        self.wrong_key.watch(self._keys_differ)
+
+    def make_module(self, world: World) -> BumbleModule:
+        """The car's module, on Bumble."""
+        return BumbleModule(world, self)
+
+    @property
+    def _car(self) -> BumbleModule:
+        assert isinstance(self.module, BumbleModule)
+        return self.module
+
+    # -- between kernel and loop -------------------------------------------------------------------
+
+    async def ask(self, work: Coroutine[Any, Any, T], what: str) -> T:
+        """For actors: the result of something on the loop.
+
+        Raises:
+            LinkError: the link is gone, or the module refuses.
+        """
+        try:
+            return await self.bridge.task(work, what)
+        except (LinkGone, Refused) as error:
+            raise LinkError(str(error)) from None
+
+    def spawn(self, work: Coroutine[Any, Any, object], what: str) -> None:
+        """Runs something on the loop that nobody waits for; links that are gone do not matter to it."""
+        task = self.loop.create_task(work, name=what)
+        task.add_done_callback(_taken)
+
+    # -- the stacks --------------------------------------------------------------------------------
+
+    def make_peripheral(self, module: BumbleModule, life: int) -> tuple[RigController, Peripheral]:
+        """The module's controller and host for one of its lives."""
+        radio = RigController(f"module {life}", self.ether, self._module_address, self.world.rng(f"module {life}"))
+        radio.private = self._private_address
+        peripheral = Peripheral.make(
+            self.world.vin, self._module_address, self._irk, self._module_bonds, radio, radio, _Told(module)
+        )
+        return radio, peripheral
+
+    def _private_address(self) -> hci.Address:
+        turn = self.address_turn()
+        if self._turned is None or self._turned[0] != turn:
+            self._turned = turn, private_address(self._irk, self.world.rng(f"address {turn}"))
+        return self._turned[1]
+
+    def _phone(self, always: bool) -> PhoneRadio:
+        """The driver's phone's radio, or one of another phone that has no link."""
+        if not self._phones:
+            self._phones.append(self._make_phone("phone"))
+        if not always:
+            return self._phones[0]
+        for phone in self._phones[1:]:
+            if not phone.busy:
+                return phone
+        phone = self._make_phone(f"other phone {len(self._phones)}")
+        self._phones.append(phone)
+        return phone
+
+    def _make_phone(self, name: str) -> PhoneRadio:
+        rng = self.world.rng(f"radio of {name}")
+        address, irk, ltk = static_address(rng), rng.randbytes(16), rng.randbytes(16)
+        bonds = Bonds()
+        bonds.add(self._module_address, ltk, self._irk)
+        self._module_bonds.add(address, ltk, irk)
+        radio = RigController(name, self.ether, address, rng)
+        radio.irks = (self._irk,)
+        return PhoneRadio(Central.make(name, address, irk, bonds, radio, radio), radio, address)
+
+    # -- connecting --------------------------------------------------------------------------------
+
+    async def connect(self, cached: bool, always: bool = False) -> Connection:
+        """Scans, connects, discovers (unless `cached`), encrypts and subscribes.
+
+        Args:
+            cached: the central knows the attribute database from an earlier connection.
+            always: for centrals that are not the driver's phone: its faults do not touch them.
+
+        Raises:
+            LinkError: radio off, lost while connecting, refused, or no slot free.
+        """
+        if not always:
+            if self.radio_off:
+                raise LinkError("radio is off")
+            held = bool(self.link_lost)
+            self.world.step("bluetooth.connect")
+            if self.radio_off or (self.link_lost and not held):
+                raise LinkError("lost while connecting")
+            self._fails = bool(self.connect_fails)
+        phone = self._phone(always)
+        link = phone.link = BumbleLink(self, phone, drivers=not always)
+        try:
+            await self._establish(link, phone)
+            await self._prepare(link, phone, cached, always)
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    async def _establish(self, link: BumbleLink, phone: PhoneRadio) -> None:
+        connection = await self.ask(phone.establish(self.name), "connect")
+        link.connection = connection
+        kernel = self.world.kernel
+        if not phone.central.lives(connection):
+            raise LinkError("lost while connecting")
+        connection.on(BumbleConnection.EVENT_DISCONNECTION, lambda _reason: kernel.post(link.down))
+        if link.of_driver:
+            if self.radio_off:
+                raise LinkError("lost while connecting")
+            self._links.append(link)
+            if self.link_lost:
+                self.vanish(link)
+
+    async def _prepare(self, link: BumbleLink, phone: PhoneRadio, cached: bool, always: bool) -> None:
+        connection = link.connection
+        assert connection is not None
+        central = phone.central
+        if not cached:
+            self._step("bluetooth.discover", always)
+            await self.ask(central.discover(connection), "discover")
+        elif central.database is None:
+            # Known from an earlier life.
+            peripheral = self._car.peripheral
+            if peripheral is None:
+                raise LinkError("lost while connecting")
+            central.database = peripheral.database
+        self._step("bluetooth.subscribe", always)
+        small = bool(self.small_mtu) and not always
+        kernel = self.world.kernel
+
+        def told(message: bytes) -> None:
+            kernel.post(link.arrived, message)
+
+        link.agreed(await self.ask(phone.subscribe(connection, small, told), "subscribe"))
+        if not link.up:
+            raise LinkError("lost while connecting")
+
+    def _step(self, name: str, always: bool) -> None:
+        if not always:
+            self.world.step(name)
+
+    # -- links -------------------------------------------------------------------------------------
+
+    def link_of(self, connection: BumbleConnection) -> BumbleLink | None:
+        """The link of the rig's own phone that is at the other end of one of the module's connections."""
+        for phone in self._phones:
+            if phone.address == connection.peer_address:
+                return phone.link
+        return None
+
+    def outsider(self, _connection: BumbleConnection) -> BumbleLink:
+        """A link of a central that is none of the rig's."""
+        return BumbleLink(self, None, drivers=False)
+
+    def vanish(self, link: Connection) -> None:
+        """Nothing passes from now on, and both sides notice after the supervision time-out."""
+        if link.deaf:
+            return
+        link.deaf = True
+        if isinstance(link, BumbleLink) and link.phone is not None:
+            link.phone.vanish()
+
+    def phone_off(self) -> None:
+        """The phone has no radio any more: it knows at once, the module when it misses it."""
+        if self._phones:
+            self._phones[0].off()
+        for link in list(self._links):
+            link.down()
+
+    # -- bonds -------------------------------------------------------------------------------------
+
+    def _phone_forgets(self, lost: bool) -> None:
+        _mark(self._phone(always=False).central.bonds.lost, str(self._module_address), lost)
+
+    def _car_forgets(self, lost: bool) -> None:
+        _mark(self._module_bonds.lost, str(self._phone(always=False).address), lost)
+
+    def _keys_differ(self, differ: bool) -> None:
+        _mark(self._module_bonds.wrong, str(self._phone(always=False).address), differ)
+
+    # -- the weather -------------------------------------------------------------------------------
+
+    def _drivers(self, central: RigController) -> bool:
+        return bool(self._phones) and self._phones[0].radio is central
+
+    def hears(self, central: RigController) -> bool:
+        """Whether a central hears an advertisement sent now."""
+        if not self._drivers(central):
+            return True
+        if self.radio_off or self.out_of_range:
+            return False
+        return not self.radio.misses(self.world.kernel.now)
+
+    def answers(self, central: RigController) -> bool:
+        """Whether the module answers a connection indication."""
+        return not (self._drivers(central) and (self._fails or self.connect_fails))
+
+    def late_us(self, central: RigController) -> int | None:
+        """What a bad signal adds to a connection event."""
+        if not self._drivers(central) or not self.radio.bad:
+            return 0
+        return self.radio.late_us(self.world.kernel.now, CONNECTION_EVENT_US)
+
+    # -- a foreign central -------------------------------------------------------------------------
+
+    def seize(self, module: RigController) -> RigConnection:
+        """A central that is nobody's takes a connection of the module's controller, at once."""
+        rng = self._rng
+        foreign = RigController("foreign", self.ether, static_address(rng), rng)
+        foreign.random_address = foreign.public_address
+        return self.ether.seize(foreign, module)
+
+    def release(self, connection: RigConnection) -> None:
+        """It leaves."""
+        connection.send_ll_control_pdu(ll.TerminateInd(ENDED))
+        connection.rig.le_connections.clear()
+
+
+class _Told:
+    """Passes on to the module what its centrals do."""
+
+    def __init__(self, module: BumbleModule) -> None:
+        self._module = module
+
+    def opened(self, connection: BumbleConnection) -> None:
+        self._module.came(connection)
+
+    def closed(self, connection: BumbleConnection, _reason: int) -> None:
+        self._module.went(connection)
+
+    def written(self, connection: BumbleConnection, data: bytes) -> None:
+        self._module.wrote(connection, data)
+
+
+def _mark(marks: set[str], name: str, on: bool) -> None:
+    if on:
+        marks.add(name)
+    else:
+        marks.discard(name)
+
+
+def _taken(task: asyncio.Task[Any]) -> None:
+    """A link that is gone is no failure; anything else is."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, (LinkGone, Refused)):
+        raise error
+
+
+def bumble_air(
+    loop: asyncio.AbstractEventLoop, style: profile.Style = profile.Style.CHUNKS
+) -> Callable[[World], Air]:
+    """Makes the Bluetooth links of worlds on a loop."""
+    return lambda world: BumbleAir(world, loop, style)

@@ -1,0 +1,85 @@
+"""Bumble devices as the rig uses them: one Bluetooth LE host on a controller, ours or behind a transport.
+
+Knows nothing of services or of the world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from bumble import hci
+from bumble.device import Connection, Device, DeviceConfiguration
+from bumble.host import Host
+from bumble.keys import KeyStore
+from bumble.pairing import PairingConfig, PairingDelegate
+
+
+class Controller(Protocol):
+    """What a host needs of a controller: Bumble's own, or a transport's two ends."""
+
+    def on_packet(self, packet: bytes) -> None: ...
+
+    def set_packet_sink(self, sink: Any) -> None: ...
+
+
+class LinkGone(Exception):
+    """The connection is gone, or could not be made."""
+
+
+def make_device(name: str, address: hci.Address, irk: bytes, bonds: KeyStore, source: Any, sink: Any) -> Device:
+    """A Bluetooth LE host, not powered on.
+
+    Args:
+        name: for its debugging.
+        address: its static random address, which is its identity too.
+        irk: its identity resolving key.
+        bonds: its key store.
+        source: where packets from the controller come from.
+        sink: where packets to the controller go.
+    """
+    config = DeviceConfiguration(
+        name=name,
+        address=address,
+        irk=irk,
+        # Without this a bond is kept under the public address, and not found again.
+        identity_address_type=int(hci.Address.RANDOM_DEVICE_ADDRESS),
+        gap_service_enabled=False,
+        gatt_service_enabled=False,
+    )
+    device = Device(config=config, host=Host(source, sink))
+    device.keystore = bonds
+    device.pairing_config_factory = just_works
+    return device
+
+
+def just_works(_connection: Connection) -> PairingConfig:
+    """LE Secure Connections without a display or keys on either side, with bonding."""
+    return PairingConfig(
+        sc=True,
+        mitm=False,
+        bonding=True,
+        delegate=PairingDelegate(PairingDelegate.IoCapability.NO_OUTPUT_NO_INPUT),
+        identity_address_type=PairingConfig.AddressType.RANDOM,
+    )
+
+
+async def guarded(connection: Connection, work: Any) -> Any:
+    """Awaits something that needs a connection.
+
+    A disconnection cancels what Bumble awaits, which must not look like a cancellation of our own; and a request
+    on a connection that is gone already would wait for 30 s.
+
+    Raises:
+        LinkGone: the connection is gone.
+    """
+    if connection.device.connections.get(connection.handle) is not connection:
+        work.close()
+        raise LinkGone("the connection is gone")
+    try:
+        return await work
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise LinkGone("the connection was lost") from None

@@ -1,0 +1,166 @@
+"""The car's Bluetooth module with a real Bluetooth stack: slots and body CAN as at `model`, the radio on Bumble.
+
+Knows the world through its base class, and the air through `hardware.bluetooth.ether`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bumble import att
+from bumble.device import Connection as BumbleConnection
+
+from hardware.bluetooth.link import BumbleLink
+from hardware.bluetooth.peripheral import Peripheral
+from hardware.bluetooth.profile import Collector
+from rig.world.btlink import Connection, Step
+from rig.world.btmodule import SLOTS, Module
+
+if TYPE_CHECKING:
+    from hardware.bluetooth.air import BumbleAir
+    from hardware.bluetooth.controller import RigConnection, RigController
+    from rig.world.world import World
+
+
+class BumbleModule(Module):
+    """The module; what befalls it befalls its controller and its host.
+
+    Attributes:
+        peripheral: its Bluetooth host, while it has one.
+        radio: its controller.
+    """
+
+    def __init__(self, world: World, air: BumbleAir) -> None:
+        super().__init__(world)
+        self._air = air
+        self.peripheral: Peripheral | None = None
+        self.radio: RigController | None = None
+        self._here: dict[BumbleConnection, tuple[int, Connection | None]] = {}
+        self._collectors: dict[BumbleConnection, Collector] = {}
+        self._seized: dict[str, RigConnection] = {}
+        self._boots = 0
+
+    def start(self) -> None:
+        """Begins the cyclic BluetoothState, and to advertise."""
+        super().start()
+        self._settle()
+
+    # -- its host's life ---------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Starts the host if it should be there and is not."""
+        if not self.on_air or self.peripheral is not None:
+            return
+        self._boots += 1
+        self.radio, self.peripheral = self._air.make_peripheral(self, self._boots)
+        self.radio.stuck = bool(self.stuck)
+        self._air.spawn(self.peripheral.start(), "module starts")
+        self._hog()
+
+    def _lose_all(self) -> None:
+        super()._lose_all()
+        if self.radio is not None:
+            self.radio.power_off()
+        self.radio = self.peripheral = None
+        self._here.clear()
+        self._collectors.clear()
+        self._seized.clear()
+
+    def _radio_changed(self, off: bool) -> None:
+        super()._radio_changed(off)
+        self._settle()
+
+    def _reset_changed(self, away: bool) -> None:
+        super()._reset_changed(away)
+        self._settle()
+
+    def _stuck_changed(self, stuck: bool) -> None:
+        if self.radio is not None:
+            self.radio.stuck = stuck
+        super()._stuck_changed(stuck)
+        self._settle()
+
+    def _dead_changed(self, dead: bool) -> None:
+        super()._dead_changed(dead)
+        self._settle()
+
+    # -- centrals: on the loop ---------------------------------------------------------------------
+
+    def came(self, connection: BumbleConnection) -> None:
+        """On the loop: a central has connected."""
+        self._collectors[connection] = Collector()
+        self._world.kernel.post(self._came, self.peripheral, connection)
+
+    def went(self, connection: BumbleConnection) -> None:
+        """On the loop: a central's connection is gone."""
+        self._collectors.pop(connection, None)
+        self._world.kernel.post(self._went, connection)
+
+    def wrote(self, connection: BumbleConnection, data: bytes) -> None:
+        """On the loop: a central has written.
+
+        Raises:
+            ATT_Error: the write is to be reported as failed, though it was done.
+        """
+        self._world.kernel.post(self._wrote, connection, data)
+        whole = self._collectors[connection].add(data)
+        link = self._air.link_of(connection)
+        if whole and self._air.write_failed and link is not None and link.of_driver and link.wrote == Step.COMMAND:
+            raise att.ATT_Error(error_code=att.ErrorCode.UNLIKELY_ERROR)
+
+    # -- centrals: in the kernel -------------------------------------------------------------------
+
+    def _came(self, peripheral: Peripheral, connection: BumbleConnection) -> None:
+        if peripheral is not self.peripheral:
+            return
+        self._air.spawn(peripheral.advertise(), "module advertises")
+        handle = self.opened()
+        if handle is None:
+            self._air.spawn(peripheral.refuse(connection), "module refuses")
+            return
+        peer = str(connection.peer_address)
+        if peer in self._seized:
+            self._foreign.add(handle)
+            self._here[connection] = (handle, None)
+            return
+        link = self._air.link_of(connection) or self._air.outsider(connection)
+        link.served(peripheral, connection, handle)
+        self.links[handle] = link
+        self._here[connection] = (handle, link)
+
+    def _went(self, connection: BumbleConnection) -> None:
+        here = self._here.pop(connection, None)
+        self._seized.pop(str(connection.peer_address), None)
+        if here is None:
+            return
+        handle, link = here
+        self.closed(handle, link)
+
+    def _wrote(self, connection: BumbleConnection, data: bytes) -> None:
+        here = self._here.get(connection)
+        if here is None:
+            return
+        handle, link = here
+        copies = 1
+        if isinstance(link, BumbleLink) and link.of_driver and self._air.chunks_disturbed:
+            copies = self._air.copies()
+        for _ in range(copies):
+            self.written(handle, data)
+
+    # -- a foreign central -------------------------------------------------------------------------
+
+    def _taken_changed(self, taken: bool) -> None:
+        if taken:
+            self._hog()
+            return
+        for connection in self._seized.values():
+            self._air.release(connection)
+
+    def _hog(self) -> None:
+        """The foreign central takes what is free, over the air."""
+        if not self.slots_taken or self.radio is None:
+            return
+        coming = len(self._seized) - len(self._foreign)
+        for _ in range(SLOTS - len(self._open) - coming):
+            connection = self._air.seize(self.radio)
+            self._seized[str(connection.self_address)] = connection

@@ -1,0 +1,74 @@
+"""The radio of one phone: its host, its controller, and the link that it has.
+
+Knows nothing of the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bumble import hci
+from bumble.device import Connection as BumbleConnection
+
+from hardware.bluetooth.central import MTU, Central
+from hardware.bluetooth.profile import Collector
+from rig.world.btlink import SMALL_MTU
+
+if TYPE_CHECKING:
+    from hardware.bluetooth.controller import RigController
+    from hardware.bluetooth.link import BumbleLink
+
+OFF = int(hci.HCI_ErrorCode.CONNECTION_TERMINATED_BY_LOCAL_HOST_ERROR)
+
+
+@dataclass(slots=True, eq=False)
+class PhoneRadio:
+    """One phone's Bluetooth.
+
+    Attributes:
+        central: its host.
+        radio: its controller; None: it is a real one.
+        address: its identity.
+        link: the one it has or makes.
+    """
+
+    central: Central
+    radio: RigController | None
+    address: hci.Address
+    link: BumbleLink | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has a link, or makes one."""
+        return self.link is not None and self.link.up
+
+    def off(self) -> None:
+        """Its radio is gone, and it knows; the other side notices when it misses it."""
+        if self.radio is not None:
+            self.radio.forget_links(OFF)
+        self.central.abandon("the radio is off")
+
+    def vanish(self) -> None:
+        """Nothing passes any more on its links; both sides notice later."""
+        if self.radio is None:
+            return
+        for one in self.radio.le_connections.values():
+            channel = getattr(one, "channel", None)
+            if channel is not None:
+                channel.vanish()
+
+    async def establish(self, name: str) -> BumbleConnection:
+        """See `Central.connect`."""
+        return await self.central.connect(name)
+
+    async def subscribe(self, connection: BumbleConnection, small: bool, told: Callable[[bytes], None]) -> int:
+        """See `Central.subscribe`; whole messages are told."""
+        collector = Collector()
+
+        def heard(chunk: bytes) -> None:
+            for message in collector.add(bytes(chunk)):
+                told(message)
+
+        return await self.central.subscribe(connection, SMALL_MTU if small else MTU, heard)
