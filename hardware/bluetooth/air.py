@@ -154,14 +154,14 @@ class BumbleAir(Air):
         phone = self._phone(always)
         link = phone.link = BumbleLink(self, phone, drivers=not always)
         try:
-            await self._establish(link, phone)
+            await self._meet(link, phone)
             await self._prepare(link, phone, cached, always)
         except BaseException:
             link.close()
             raise
         return link
 
-    async def _establish(self, link: BumbleLink, phone: PhoneRadio) -> None:
+    async def _meet(self, link: BumbleLink, phone: PhoneRadio) -> None:
         connection = await self.ask(phone.establish(self.name), "connect")
         link.connection = connection
         kernel = self.world.kernel

@@ -13,6 +13,7 @@ from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.host import Host
 from bumble.keys import KeyStore
 from bumble.pairing import PairingConfig, PairingDelegate
+from bumble.snoop import Snooper
 
 
 class Controller(Protocol):
@@ -21,6 +22,27 @@ class Controller(Protocol):
     def on_packet(self, packet: bytes) -> None: ...
 
     def set_packet_sink(self, sink: Any) -> None: ...
+
+
+class QuietHost(Host):
+    """Bumble's host without its debugging text, which costs more than the packets that it is about."""
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """To the controller."""
+        data = bytes(packet)
+        if self.snooper:
+            self.snooper.snoop(data, Snooper.Direction.HOST_TO_CONTROLLER)
+        if self.hci_sink:
+            self.hci_sink.on_packet(data)
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """From the controller."""
+        if self.snooper:
+            self.snooper.snoop(bytes(packet), Snooper.Direction.CONTROLLER_TO_HOST)
+        if isinstance(packet, hci.HCI_Event):
+            self.on_hci_event_packet(packet)
+        elif isinstance(packet, hci.HCI_AclDataPacket):
+            self.on_hci_acl_data_packet(packet)
 
 
 class LinkGone(Exception):
@@ -47,7 +69,7 @@ def make_device(name: str, address: hci.Address, irk: bytes, bonds: KeyStore, so
         gap_service_enabled=False,
         gatt_service_enabled=False,
     )
-    device = Device(config=config, host=Host(source, sink))
+    device = Device(config=config, host=QuietHost(source, sink))
     device.keystore = bonds
     device.pairing_config_factory = just_works
     return device

@@ -181,7 +181,7 @@ class Ether(link.LocalLink):
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, weather: Weather | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Bumble's has no annotations
         self.loop = loop
         self.weather: Weather = weather or Fair()
         self.trace = PduTrace()

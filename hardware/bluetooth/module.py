@@ -110,8 +110,8 @@ class BumbleModule(Module):
 
     # -- centrals: in the kernel -------------------------------------------------------------------
 
-    def _came(self, peripheral: Peripheral, connection: BumbleConnection) -> None:
-        if peripheral is not self.peripheral:
+    def _came(self, peripheral: Peripheral | None, connection: BumbleConnection) -> None:
+        if peripheral is None or peripheral is not self.peripheral:
             return
         self._air.spawn(peripheral.advertise(), "module advertises")
         handle = self.opened()
