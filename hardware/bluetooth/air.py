@@ -60,9 +60,8 @@ class BumbleAir(Air):
         self._fails = False
         self._turned: tuple[tuple[int, int], hci.Address] | None = None
         super().__init__(world)
-        self.bond_lost_phone.watch(self._phone_forgets)
-        self.bond_lost_car.watch(self._car_forgets)
-        self.wrong_key.watch(self._keys_differ)
+        for gate in (self.bond_lost_phone, self.bond_lost_car, self.wrong_key):
+            gate.watch(self._bonds_change)
 
     def make_module(self, world: World) -> BumbleModule:
         """The car's module, on Bumble."""
@@ -108,20 +107,21 @@ class BumbleAir(Air):
             self._turned = turn, private_address(self._irk, self.world.rng(f"address {turn}"))
         return self._turned[1]
 
-    def _phone(self, always: bool) -> PhoneRadio:
-        """The driver's phone's radio, or one of another phone that has no link."""
-        if not self._phones:
-            self._phones.append(self._make_phone("phone"))
-        if not always:
-            return self._phones[0]
-        for phone in self._phones[1:]:
-            if not phone.busy:
+    def _phone(self, drivers: bool) -> PhoneRadio:
+        """A radio of the driver's phone, or of another, that has no link.
+
+        Two wishes at once have a link each, as at `model`, and so a radio each.
+        """
+        for phone in self._phones:
+            if phone.drivers == drivers and not phone.busy:
                 return phone
-        phone = self._make_phone(f"other phone {len(self._phones)}")
+        phone = self._make_phone(drivers)
         self._phones.append(phone)
         return phone
 
-    def _make_phone(self, name: str) -> PhoneRadio:
+    def _make_phone(self, drivers: bool) -> PhoneRadio:
+        number = sum(phone.drivers == drivers for phone in self._phones)
+        name = f"{'phone' if drivers else 'other phone'} {number}"
         rng = self.world.rng(f"radio of {name}")
         address, irk, ltk = static_address(rng), rng.randbytes(16), rng.randbytes(16)
         bonds = Bonds()
@@ -129,7 +129,10 @@ class BumbleAir(Air):
         self._module_bonds.add(address, ltk, irk)
         radio = RigController(name, self.ether, address, rng)
         radio.irks = (self._irk,)
-        return PhoneRadio(Central.make(name, address, irk, bonds, radio, radio), radio, address)
+        phone = PhoneRadio(Central.make(name, address, irk, bonds, radio, radio), radio, address, drivers)
+        if drivers:
+            self._spoil(phone)
+        return phone
 
     # -- connecting --------------------------------------------------------------------------------
 
@@ -151,7 +154,7 @@ class BumbleAir(Air):
             if self.radio_off or (self.link_lost and not held):
                 raise LinkError("lost while connecting")
             self._fails = bool(self.connect_fails)
-        phone = self._phone(always)
+        phone = self._phone(not always)
         link = phone.link = BumbleLink(self, phone, drivers=not always)
         try:
             await self._meet(link, phone)
@@ -226,26 +229,29 @@ class BumbleAir(Air):
 
     def phone_off(self) -> None:
         """The phone has no radio any more: it knows at once, the module when it misses it."""
-        if self._phones:
-            self._phones[0].off()
+        for phone in self._phones:
+            if phone.drivers:
+                phone.off()
         for link in list(self._links):
             link.down()
 
     # -- bonds -------------------------------------------------------------------------------------
 
-    def _phone_forgets(self, lost: bool) -> None:
-        _mark(self._phone(always=False).central.bonds.lost, str(self._module_address), lost)
+    def _bonds_change(self, _changed: bool) -> None:
+        for phone in self._phones:
+            if phone.drivers:
+                self._spoil(phone)
 
-    def _car_forgets(self, lost: bool) -> None:
-        _mark(self._module_bonds.lost, str(self._phone(always=False).address), lost)
-
-    def _keys_differ(self, differ: bool) -> None:
-        _mark(self._module_bonds.wrong, str(self._phone(always=False).address), differ)
+    def _spoil(self, phone: PhoneRadio) -> None:
+        """Has both ends find the keys that faults leave them."""
+        _mark(phone.central.bonds.lost, str(self._module_address), bool(self.bond_lost_phone))
+        _mark(self._module_bonds.lost, str(phone.address), bool(self.bond_lost_car))
+        _mark(self._module_bonds.wrong, str(phone.address), bool(self.wrong_key))
 
     # -- the weather -------------------------------------------------------------------------------
 
     def _drivers(self, central: RigController) -> bool:
-        return bool(self._phones) and self._phones[0].radio is central
+        return any(phone.drivers and phone.radio is central for phone in self._phones)
 
     def hears(self, central: RigController) -> bool:
         """Whether a central hears an advertisement sent now."""

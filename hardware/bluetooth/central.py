@@ -42,6 +42,7 @@ class Central:
     database: Database | None = None
     _powered: bool = field(default=False, init=False)
     _attempt: asyncio.Future[Any] | None = field(default=None, init=False)
+    _giving_up: asyncio.Task[None] | None = field(default=None, init=False)
 
     @classmethod
     def make(cls, name: str, address: hci.Address, irk: bytes, bonds: Bonds, source: Any, sink: Any) -> Central:
@@ -59,17 +60,34 @@ class Central:
         Raises:
             LinkGone: it failed.
         """
+        if self._giving_up is not None:
+            await asyncio.shield(self._giving_up)
         if not self._powered:
             await self.device.power_on()
             self._powered = True
         address = await self._find(name)
         work = asyncio.ensure_future(self.device.connect(address, timeout=None))
         try:
-            connection = await self._first(work, connecting=True)
+            connection = await self._first(work)
         except core.ConnectionError as error:
             raise LinkGone(str(error)) from error
+        finally:
+            if not work.done():
+                # Not cancelled: Bumble would leave the controller initiating, and trip over what comes of it.
+                self._giving_up = asyncio.get_running_loop().create_task(self._give_up(work))
         assert isinstance(connection, Connection)
         return connection
+
+    async def _give_up(self, work: asyncio.Future[Connection]) -> None:
+        """Takes back a connection that is being made; one that is made all the same is ended."""
+        try:
+            await self.device.host.send_command(hci.HCI_LE_Create_Connection_Cancel_Command())
+            connection = await work
+            await self.disconnect(connection)
+        except (core.ConnectionError, LinkGone):
+            pass
+        finally:
+            self._giving_up = None
 
     async def _find(self, name: str) -> hci.Address:
         loop = asyncio.get_running_loop()
@@ -92,28 +110,16 @@ class Central:
         assert isinstance(address, hci.Address)
         return address
 
-    async def _first(self, work: asyncio.Future[Any], *, connecting: bool = False) -> Any:
-        """The result of `work`, unless the attempt is abandoned; whoever gives up takes the work back."""
-        self._attempt = asyncio.get_running_loop().create_future()
+    async def _first(self, work: asyncio.Future[Any]) -> Any:
+        """The result of `work`, unless the attempt is abandoned before."""
+        self._attempt = attempt = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait({work, self._attempt}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            return self._attempt.result()
+            await asyncio.wait({work, attempt}, return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else attempt.result()
         finally:
-            if not self._attempt.done():
-                self._attempt.cancel()
+            if not attempt.done():
+                attempt.cancel()
             self._attempt = None
-            if not work.done():
-                work.cancel()
-                if connecting:
-                    await self._cancel_connecting()
-
-    async def _cancel_connecting(self) -> None:
-        try:
-            await asyncio.shield(self.device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command()))
-        except hci.HCI_Error:
-            pass
 
     async def discover(self, connection: Connection) -> None:
         """Finds the service and its attributes.

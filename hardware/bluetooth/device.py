@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from bumble import hci
+from bumble import hci, utils
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.host import Host
 from bumble.keys import KeyStore
@@ -43,6 +43,21 @@ class QuietHost(Host):
             self.on_hci_event_packet(packet)
         elif isinstance(packet, hci.HCI_AclDataPacket):
             self.on_hci_acl_data_packet(packet)
+
+    def on_hci_le_long_term_key_request_event(self, event: hci.HCI_LE_Long_Term_Key_Request_Event) -> None:
+        """Answers with the key, or that there is none; the link may be gone by then, which is no error here."""
+        if event.connection_handle in self.connections:
+            utils.AsyncRunner.spawn(self._answer_key_request(event))  # type: ignore[no-untyped-call]
+
+    async def _answer_key_request(self, event: hci.HCI_LE_Long_Term_Key_Request_Event) -> None:
+        handle = event.connection_handle
+        key = None
+        if self.long_term_key_provider is not None:
+            key = await self.long_term_key_provider(handle, event.random_number, event.encryption_diversifier)
+        command: Any = hci.HCI_LE_Long_Term_Key_Request_Negative_Reply_Command(connection_handle=handle)
+        if key is not None:
+            command = hci.HCI_LE_Long_Term_Key_Request_Reply_Command(connection_handle=handle, long_term_key=key)
+        await self.send_command(command)
 
 
 class LinkGone(Exception):

@@ -267,15 +267,15 @@ class Ether(link.LocalLink):
         return own
 
     def _first_event(self, channel: Channel) -> None:
-        """The peripheral knows of a connection when it has heard its first packet."""
+        """Both ends have a connection from here on; one whose first packets are not heard fails soon after."""
         central, peripheral = channel.central, channel.peripheral
-        if channel.cut:
-            return
-        if peripheral.rig not in self.controllers or not self.weather.hears(central.rig):
-            channel.cut = True
-            self.at(self.now_us() + FAIL_EVENTS * CONNECTION_EVENT_US, central.lost, NOT_ESTABLISHED)
-            return
-        peripheral.rig.accept(peripheral)
+        if peripheral.rig in self.controllers:
+            peripheral.rig.accept(peripheral)
+            if channel.cut or self.weather.hears(central.rig):
+                return
+        channel.cut = True
+        for end in (central, peripheral):
+            self.at(self.now_us() + FAIL_EVENTS * CONNECTION_EVENT_US, end.lost, NOT_ESTABLISHED)
 
 
 def _octets(pdu: ll.ControlPdu) -> bytes:

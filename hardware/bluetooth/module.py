@@ -54,8 +54,12 @@ class BumbleModule(Module):
         self._boots += 1
         self.radio, self.peripheral = self._air.make_peripheral(self, self._boots)
         self.radio.stuck = bool(self.stuck)
-        self._air.spawn(self.peripheral.start(), "module starts")
-        self._hog()
+        self._air.spawn(self._start(self.peripheral), "module starts")
+
+    async def _start(self, peripheral: Peripheral) -> None:
+        """On the loop: powers the host on."""
+        await peripheral.start()
+        self._world.kernel.post(self._hog)
 
     def _lose_all(self) -> None:
         super()._lose_all()
@@ -102,8 +106,11 @@ class BumbleModule(Module):
         Raises:
             ATT_Error: the write is to be reported as failed, though it was done.
         """
+        collector = self._collectors.get(connection)
+        if collector is None:
+            return
         self._world.kernel.post(self._wrote, connection, data)
-        whole = self._collectors[connection].add(data)
+        whole = collector.add(data)
         link = self._air.link_of(connection)
         if whole and self._air.write_failed and link is not None and link.of_driver and link.wrote == Step.COMMAND:
             raise att.ATT_Error(error_code=att.ErrorCode.UNLIKELY_ERROR)
@@ -113,7 +120,7 @@ class BumbleModule(Module):
     def _came(self, peripheral: Peripheral | None, connection: BumbleConnection) -> None:
         if peripheral is None or peripheral is not self.peripheral:
             return
-        self._air.spawn(peripheral.advertise(), "module advertises")
+        self._air.spawn(self._advertise(peripheral), "module advertises")
         handle = self.opened()
         if handle is None:
             self._air.spawn(peripheral.refuse(connection), "module refuses")
@@ -127,6 +134,11 @@ class BumbleModule(Module):
         link.served(peripheral, connection, handle)
         self.links[handle] = link
         self._here[connection] = (handle, link)
+
+    async def _advertise(self, peripheral: Peripheral) -> None:
+        """On the loop: it can be found again."""
+        await peripheral.advertise()
+        self._world.kernel.post(self._hog)
 
     def _went(self, connection: BumbleConnection) -> None:
         here = self._here.pop(connection, None)
@@ -157,10 +169,9 @@ class BumbleModule(Module):
             self._air.release(connection)
 
     def _hog(self) -> None:
-        """The foreign central takes what is free, over the air."""
-        if not self.slots_taken or self.radio is None:
+        """The foreign central takes what is free, over the air, one connection after the other."""
+        if not self.slots_taken or self.radio is None or len(self._open) == SLOTS:
             return
-        coming = len(self._seized) - len(self._foreign)
-        for _ in range(SLOTS - len(self._open) - coming):
+        if len(self._seized) == len(self._foreign):
             connection = self._air.seize(self.radio)
             self._seized[str(connection.self_address)] = connection

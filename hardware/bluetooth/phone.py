@@ -31,12 +31,14 @@ class PhoneRadio:
         central: its host.
         radio: its controller; None: it is a real one.
         address: its identity.
+        drivers: it is the phone that faults befall.
         link: the one it has or makes.
     """
 
     central: Central
     radio: RigController | None
     address: hci.Address
+    drivers: bool
     link: BumbleLink | None = None
 
     @property

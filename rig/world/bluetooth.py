@@ -156,6 +156,7 @@ class Air:
         if link.deaf:
             await link.gone()
             raise LinkError("lost while connecting")
+        await link.answered()
         if always or step != "bluetooth.subscribe":
             return
         refused = refused or self._refusal()

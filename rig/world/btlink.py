@@ -86,6 +86,16 @@ class Connection:
             except ChannelClosed:
                 return
 
+    async def answered(self) -> None:
+        """At the end of a connection event: the module's host answers a request, unless it is cut off.
+
+        Raises:
+            LinkError: it never did.
+        """
+        if self._air.module.stuck:
+            await self.gone()
+            raise LinkError("no answer")
+
     async def write(self, message: bytes, step: str) -> None:
         """Writes one message, length first, in chunks of MTU - 3.
 
@@ -109,6 +119,8 @@ class Connection:
             if place % self._per_event == 0:
                 await air.world.kernel.sleep((CONNECTION_EVENT_US + self.late_us()) / 1e6)
                 self._check("during")
+                if self._per_event == 1:
+                    await self.answered()
             if of_command:
                 air.world.step("bluetooth.command_chunk")
                 self._check("during")

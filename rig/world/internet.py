@@ -5,6 +5,8 @@ Counts the round trips that DNS, TCP, TLS 1.3 and HTTP make; carries calls, not 
 
 from __future__ import annotations
 
+import random
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,10 +21,10 @@ PHONE_ONE_WAY_US = 25_000
 """Phone to server one way, a usual value of LTE plus internet."""
 CAR_ONE_WAY_US = 40_000
 """Server to car one way over its long-lived cellular connection."""
-HELLO_BYTES, CERTIFICATE_BYTES, FINISHED_BYTES = 517, 900, 80
-"""What a TLS 1.3 handshake sends up, down and up again; what a limited rate has to carry."""
-REQUEST_BYTES, ANSWER_BYTES = 300, 250
-"""An HTTP request and an answer without their bodies, in a TLS record each."""
+HELLO_BYTES, CERTIFICATE_BYTES, FINISHED_BYTES = 517, 746, 80
+"""What a TLS 1.3 handshake sends up, down and up again, as measured at `stack`; what a limited rate has to carry."""
+REQUEST_BYTES, ANSWER_BYTES = 239, 180
+"""An HTTP request and an answer but for path, token and fields, in a TLS record each; measured likewise."""
 RETRANSMIT_US = 300_000
 """A lost TCP segment comes again after this long, and after twice as long each time (RFC 6298: 1 s at first, and
 200 ms at least in usual systems)."""
@@ -53,12 +55,21 @@ class Response:
         return ANSWER_BYTES + sum(len(name) + len(value) for name, value in self.body.items())
 
 
+@dataclass(slots=True, eq=False)
+class _Connection:
+    """One that stands, between phone and server; it carries a request at a time."""
+
+    chance: random.Random
+    forgotten: bool = False
+    """A middlebox has dropped it, and the phone does not know."""
+
+
 class Internet:
     """Both legs, and what can happen to them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rng = world.rng("internet")
+        self._counts: dict[str, int] = {}
         self.phone_offline: Gate = Gate()
         self.car_offline: Gate = Gate()
         self.partition: Gate = Gate()
@@ -87,33 +98,39 @@ class Internet:
         self.bad_certificates: dict[str, Gate] = {name: Gate() for name in BAD_CERTIFICATES}
         self.reset: Gate = Gate()
         self.half_open: Gate = Gate()
-        self._kept_alive = False
-        self._dead = False
+        self._standing: list[_Connection] = []
+        self._idle: deque[_Connection] = deque()
         for gate in (self.phone_offline, self.partition, self.request_lost, self.region_down):
             gate.watch(self._broken)
         self.half_open.watch(self._half_open)
 
     def _broken(self, _on: bool) -> None:
-        self._kept_alive = False
+        self.drop_connection()
 
     def _half_open(self, on: bool) -> None:
         """A middlebox has forgotten the connection that stands; the phone does not know."""
-        self._dead = on and self._kept_alive
+        for connection in self._standing:
+            connection.forgotten = on
 
     async def _never(self) -> None:
         """Only the caller's time-out ends this."""
         while True:
             await self._world.kernel.sleep(60.0)
 
-    def flight_us(self) -> int:
+    def chance(self, what: str) -> random.Random:
+        """The chances of the next name, handshake or connection of that kind: apart, so that none shifts another's."""
+        self._counts[what] = number = self._counts.get(what, 0) + 1
+        return self._world.rng(f"internet {what} {number}")
+
+    def flight_us(self, chance: random.Random) -> int:
         """How long what is sent now takes one way, but for its size: latency, jitter, retransmissions."""
         delay_us = PHONE_ONE_WAY_US + self.latency.value * 500
         if self.jitter:
-            delay_us += self._rng.randrange(self.jitter.value * 1000 + 1)
+            delay_us += chance.randrange(self.jitter.value * 1000 + 1)
         if self.loss:
             wait_us = RETRANSMIT_US
             for _ in range(MOST_RETRANSMITS):
-                if self._rng.randrange(100) >= self.loss.value:
+                if chance.randrange(100) >= self.loss.value:
                     break
                 delay_us += wait_us
                 wait_us *= 2
@@ -129,13 +146,20 @@ class Internet:
             return True
         return payload and bool(self.partition if down else self.request_lost)
 
-    async def _way(self, down: bool, size: int = 0, payload: bool = False) -> None:
+    async def _way(
+        self, chance: random.Random, down: bool, size: int = 0, payload: bool = False
+    ) -> None:
         """One way between phone and server; never returns if the message gets lost."""
-        await self._world.kernel.sleep((self.flight_us() + self.transfer_us(size)) / 1e6)
+        await self._world.kernel.sleep((self.flight_us(chance) + self.transfer_us(size)) / 1e6)
         if self.swallows(down, payload):
             await self._never()
 
-    async def _connect(self) -> None:
+    async def _round_trip(self, what: str) -> None:
+        chance = self.chance(what)
+        await self._way(chance, down=False)
+        await self._way(chance, down=True)
+
+    async def _connect(self) -> _Connection:
         """DNS, TCP and TLS 1.3: a round trip each (RFC 8446 section 2)."""
         step = self._world.step
         step("cloud.dns")
@@ -143,21 +167,22 @@ class Internet:
             raise NoNetwork("the server's name is not known")
         if self.dns_hang:
             await self._never()
-        await self._way(down=False)
-        await self._way(down=True)
+        await self._round_trip("name")
         stranger = bool(self.dns_wrong)
         step("cloud.tcp")
-        await self._way(down=False)
-        await self._way(down=True)
+        await self._round_trip("port")
         if self.refused and not stranger:
             raise NoNetwork("connection refused")
         stranger = stranger or bool(self.captive)
         step("cloud.tls")
-        await self._way(down=False, size=HELLO_BYTES)
+        connection = _Connection(self.chance("connection"))
+        await self._way(connection.chance, down=False, size=HELLO_BYTES)
         untrusted = stranger or any(self.bad_certificates.values())
-        await self._way(down=True, size=CERTIFICATE_BYTES)
+        await self._way(connection.chance, down=True, size=CERTIFICATE_BYTES)
         if untrusted:
             raise NoNetwork("whoever answers has no certificate of the server's")
+        self._standing.append(connection)
+        return connection
 
     async def call(self, path: str, token: str, body: Mapping[str, str]) -> Response:
         """Sends one HTTPS request from the phone and waits for the answer, without a limit of its own.
@@ -169,34 +194,45 @@ class Internet:
         """
         if self.phone_offline:
             raise NoNetwork("the phone has no network")
-        step = self._world.step
-        kept = self._kept_alive
-        if not kept:
-            await self._connect()
-            self._kept_alive, self._dead = True, False
-        step("cloud.request")
+        kept = bool(self._idle)
+        connection = self._idle.popleft() if kept else await self._connect()
+        try:
+            answer = await self._over(connection, kept, path, token, body)
+        except BaseException:
+            self._standing.remove(connection)
+            raise
+        self._idle.append(connection)
+        self._world.step("cloud.after_body")
+        return answer
+
+    async def _over(
+        self, connection: _Connection, kept: bool, path: str, token: str, body: Mapping[str, str]
+    ) -> Response:
+        """One request on a connection; whoever gives up, or fails, has spoilt it."""
+        self._world.step("cloud.request")
         if self.reset:
             raise NoNetwork("connection reset")
-        if self._dead:
+        if connection.forgotten:
             await self._never()
         size = REQUEST_BYTES + len(path) + len(token) + sum(len(name) + len(value) for name, value in body.items())
-        await self._way(down=False, size=size if kept else size + FINISHED_BYTES, payload=True)
+        await self._way(connection.chance, down=False, size=size if kept else size + FINISHED_BYTES, payload=True)
         answered: Event[Response] = Event(self._world.kernel, "server's answer")
         self._world.kernel.spawn(self._serve(path, token, body, answered), name="server request", keep=True)
         answer = await answered.wait()
         if self.reset:
             raise NoNetwork("connection reset")
-        if self._dead:
+        if connection.forgotten:
             await self._never()
-        await self._way(down=True, size=answer.size, payload=True)
+        await self._way(connection.chance, down=True, size=answer.size, payload=True)
         if answer.cut:
             raise NoNetwork("the connection broke in the middle of the answer")
-        step("cloud.after_body")
         return answer
 
     async def _serve(self, path: str, token: str, body: Mapping[str, str], answered: Event[Response]) -> None:
         answered.set(await self._world.server.handle(path, token, body))
 
     def drop_connection(self) -> None:
-        """The phone gave a request up: its connection is of no more use."""
-        self._kept_alive = False
+        """The phone gave a request up: the connections that it keeps are of no more use."""
+        for connection in self._idle:
+            self._standing.remove(connection)
+        self._idle.clear()

@@ -341,8 +341,9 @@ class Phone:
         response = await self._call(path, self._access, body)
         if response is not None and response.status == 401:
             token = await self._call("/oauth2/v3/token", "", {"refresh_token": self._refresh})
-            if token is not None and token.status == 200:
-                self._access, self._refresh = token.body["access_token"], token.body["refresh_token"]
+            fresh = token.body if token is not None and token.status == 200 else {}
+            if "access_token" in fresh and "refresh_token" in fresh:
+                self._access, self._refresh = fresh["access_token"], fresh["refresh_token"]
                 response = await self._call(path, self._access, body)
         if response is None:
             return None

@@ -46,6 +46,7 @@ class Tcu:
         self._slow = SlowCycle(world.kernel, PERIOD_US, self._cycle, self._sender)
         self._waiting: dict[bytes, Event[bytes]] = {}
         self._carried = 0
+        self._held: list[tuple[bytes, str]] = []
         self._reports: Channel[bytes] = Channel(world.kernel, "tcu.reports")
         self._lost: Channel[bool] = Channel(world.kernel, "tcu.link")
         self.reachable = True
@@ -125,7 +126,15 @@ class Tcu:
                     await self._world.internet.car_offline.cleared(kernel)
                     await kernel.sleep(-(kernel.now - since) % round(LONGEST_BACK_OFF_S * 1e6) / 1e6)
                 if not self._world.internet.car_offline and await self._dial():
-                    self.reachable = self.known_online = True
+                    self.reachable = True
+                    self._called_in()
+
+    def _called_in(self) -> None:
+        """The server has the car back: it gets what was kept for it."""
+        self.known_online = True
+        held, self._held = self._held, []
+        for message, origin in held:
+            self._arrives(message, origin)
 
     async def _dial(self) -> bool:
         """Makes the connection: a round trip each for TCP, TLS and HTTP; whether it stands then."""
@@ -161,7 +170,10 @@ class Tcu:
         """Over the connection and back; waits without limit for an answer to the return address."""
         kernel, internet = self._world.kernel, self._world.internet
         for after_us, origin in copies:
-            kernel.after(after_us + CAR_ONE_WAY_US, self._arrives, message, origin)
+            if after_us:
+                kernel.after(after_us, self._push_late, message, origin)
+            else:
+                kernel.after(CAR_ONE_WAY_US, self._arrives, message, origin)
         answer = await self._answer_to(message)
         self._world.step("cloud.car_answer")
         await kernel.sleep(CAR_ONE_WAY_US / 1e6)
@@ -188,6 +200,13 @@ class Tcu:
         finally:
             if self._waiting.get(address) is answered:
                 del self._waiting[address]
+
+    def _push_late(self, message: bytes, origin: str) -> None:
+        """From the queue, when its time has come: to a car that the server knows to be away, when it is back."""
+        if self.known_online:
+            self._world.kernel.after(CAR_ONE_WAY_US, self._arrives, message, origin)
+        else:
+            self._held.append((message, origin))
 
     def _arrives(self, message: bytes, origin: str) -> None:
         """A request has come over the network, unless that lost it."""

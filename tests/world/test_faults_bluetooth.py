@@ -187,7 +187,7 @@ LOOKS: dict[str, Look] = {
     "bluetooth.chunk_lost": Look(carried, WHOLE, ("nothing", "in time"), LINK_S),
     "bluetooth.chunk_late": Look(carried, WHOLE, ("whole", "late"), LINK_S),
     "bluetooth.chunk_duplicated": Look(carried, WHOLE, ("mangled", "in time"), LINK_S),
-    "bluetooth.stack_stuck": _link("written"),
+    "bluetooth.stack_stuck": _link("nobody answers"),
     "bluetooth.controller_reset": _link("nobody answers"),
     "bluetooth.address_rotates": Look(addresses, "kept", "changed", takes_s=8.5),
     "bluetooth.interference": Look(carried, WHOLE, ("whole", "late"), LINK_S),
