@@ -92,7 +92,7 @@ class CloudTcu(Tcu):
         self._numbers: dict[bytes, int] = {}
         self._asked: dict[int, Event[bytes]] = {}
         self._last = 0
-        self._held: list[bytes] = []
+        self._kept: list[bytes] = []
         self._taken: Event[bool] | None = None
         self.reachable = self.known_online = False
 
@@ -171,8 +171,8 @@ class CloudTcu(Tcu):
         """See `app.CarLine`."""
         self._server_line = line
         self.known_online = True
-        held, self._held = self._held, []
-        for data in held:
+        kept, self._kept = self._kept, []
+        for data in kept:
             self._to_car(data)
 
     def disconnected(self, line: web.WebSocketResponse) -> None:
@@ -213,17 +213,20 @@ class CloudTcu(Tcu):
             for after_us, origin in copies:
                 head = REQUEST + number.to_bytes(NUMBER, "big") + bytes((ORIGINS.index(origin),))
                 if after_us:
-                    self._world.kernel.after(after_us, self._push_late, head + message)
+                    self._world.kernel.after(after_us, self._pass_on, head + message)
                 else:
                     self._to_car(head + message)
             return await asked.wait()
         finally:
             del self._asked[number]
 
-    def _push_late(self, data: bytes) -> None:
+    def _called_in(self) -> None:
+        """The server's end has noticed by itself."""
+
+    def _pass_on(self, data: bytes) -> None:
         """From the queue, when its time has come: to a car that is away, as soon as it is back."""
         if self._server_line is None:
-            self._held.append(data)
+            self._kept.append(data)
         else:
             self._to_car(data)
 

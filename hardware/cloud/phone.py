@@ -43,14 +43,15 @@ class Dialer(Protocol):
 
 
 class PhoneLeg:
-    """Phone to server, as `connection.Leg`; what the gates of the internet make of it."""
+    """Phone to server for one connection, as `connection.Leg`; what the gates of the internet make of it."""
 
     def __init__(self, internet: Internet) -> None:
         self._internet = internet
+        self._chance = internet.chance("connection")
 
     def flight_us(self) -> int:
         """See `connection.Leg`."""
-        return self._internet.flight_us()
+        return self._internet.flight_us(self._chance)
 
     def transfer_us(self, size: int) -> int:
         """See `connection.Leg`."""
@@ -86,7 +87,7 @@ class Resolver(AbstractResolver):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         if internet.dns_hang:
             await internet.never()
-        await internet.round_trip()
+        await internet.round_trip("name")
         address = STRANGER_ADDRESS if internet.dns_wrong else SERVER_ADDRESS
         return [
             ResolveResult(
@@ -154,7 +155,6 @@ class CloudInternet(Internet):
         self._dialer = dialer
         self._context = context
         self._session: aiohttp.ClientSession | None = None
-        self._leg = PhoneLeg(self)
 
     # -- what the world asks -----------------------------------------------------------------------
 
@@ -222,22 +222,23 @@ class CloudInternet(Internet):
             ssl.SSLError: whoever answers is not to be trusted.
         """
         await self.reach("cloud.tcp")
-        await self.round_trip()
+        await self.round_trip("port")
         if self.refused and address == SERVER_ADDRESS:
             raise ConnectionRefusedError("Connection refused")
         if self.captive:
             address = PORTAL_ADDRESS
         await self.reach("cloud.tls")
-        transport, protocol, connection = await self._dialer.connect(self._leg, address, factory, context, name)
+        transport, protocol, connection = await self._dialer.connect(PhoneLeg(self), address, factory, context, name)
         if connection is not None:
             self._open_connections = [one for one in self._open_connections if not one.over]
             self._open_connections.append(connection)
         return transport, protocol
 
-    async def round_trip(self) -> None:
+    async def round_trip(self, what: str) -> None:
         """A small packet to the other side and back; never returns if one gets lost."""
+        chance = self.chance(what)
         for down in (False, True):
-            await asyncio.sleep(self.flight_us() / 1e6)
+            await asyncio.sleep(self.flight_us(chance) / 1e6)
             if self.swallows(down, payload=False):
                 await self.never()
 
