@@ -75,13 +75,21 @@ class Connection:
         self.over = False
         self._ways = (Direction(), Direction())
         self._speaker: bool | None = None
+        self._finished_flight = b""
 
     def send(self, down: bool, data: bytes) -> None:
         """Takes bytes from one side; the other gets them when they have come through, if ever."""
         if self.over or not data:
             return
         leg, way = self._leg, self._ways[down]
+        began = self.standing
         payload = self._is_payload(down, data)
+        if self.standing and not began and not payload:
+            # The end of the handshake goes with the request that follows it, in one flight.
+            self._finished_flight = data
+            return
+        if self._finished_flight and not down:
+            data, self._finished_flight = self._finished_flight + data, b""
         turned = self._speaker is not down
         if payload and leg.resets:
             self.reset(ConnectionResetError("connection reset by peer"))
