@@ -180,7 +180,7 @@ class Connection:
 
     def notify(self, message: bytes) -> None:
         """Delivers one message, a connection event for so many chunks as fit in one."""
-        if not self.up or self.deaf:
+        if not self.up or self.deaf or self._air.module.stuck:
             return
         kernel = self._air.world.kernel
         chunks = -(-(len(message) + 2) // (self._mtu - 3))

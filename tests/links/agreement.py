@@ -1,0 +1,129 @@
+"""When two fidelities agree on a scenario: the same verdicts, the same movements, the same words to the driver.
+
+**The rule for where they cannot.** The stack makes a connection up to `JITTER_US` later than the model: the phone
+must hear two advertisements (one to find the module, one to connect), and encrypts. Its bad signals are bad at other
+packets, since they are drawn packet by packet. So a difference is excused only if the *model itself* comes to the
+stack's outcome when each of its connections takes a little longer, by no more than `JITTER_US`, or when its bad
+signals are drawn anew: then something in the scenario hangs on less than the jitter, and neither fidelity is wrong.
+Nothing else is excused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hardware.vehicle import emulated_model
+from rig.kernel import Kernel
+from rig.model import LONGEST_S, Model, Result
+from rig.scenario import Scenario
+from rig.trace import number, word
+from rig.world.bluetooth import Air, Connection
+from rig.world.links import Links
+from rig.world.radio import Radio
+from rig.world.world import World
+
+JITTER_US = 260_000
+"""One advertising interval and five connection events, of which encryption takes most."""
+STEP_US = 10_000
+DRAWS = 12
+"""How often bad signals are drawn anew; only for scenarios that have some."""
+BY_CHANCE = ("bluetooth.weak_signal", "bluetooth.interference")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is compared of a run.
+
+    Attributes:
+        verdicts: of each requirement.
+        moves: of each door, the latch's states in their order.
+        told: of each wish, what the driver was told.
+    """
+
+    verdicts: tuple[tuple[str, str], ...]
+    moves: tuple[tuple[str, tuple[str, ...]], ...]
+    told: tuple[tuple[int, str], ...]
+
+    def differs(self, other: Outcome) -> str:
+        """In words, in what; empty if in nothing."""
+        theirs = dict(other.verdicts)
+        words = [f"{r} {v} / {theirs[r]}" for r, v in self.verdicts if theirs[r] != v]
+        if self.moves != other.moves:
+            words.append(f"moves {self.moves} / {other.moves}")
+        if self.told != other.told:
+            words.append(f"told {self.told} / {other.told}")
+        return "; ".join(words)
+
+
+def outcome_of(result: Result) -> Outcome:
+    """What is compared of a judged run."""
+    moves: dict[str, list[str]] = {}
+    for event in result.trace.of("latch"):
+        if word(event, 3) != "X":
+            moves.setdefault(word(event, 2), []).append(word(event, 3))
+    return Outcome(
+        tuple((r, str(v.outcome)) for r, v in result.judgement.verdicts.items()),
+        tuple((door, tuple(states)) for door, states in sorted(moves.items())),
+        tuple(sorted((number(e, 2), word(e, 3)) for e in result.trace.of("told"))),
+    )
+
+
+class _LateAir(Air):
+    """The model's links, a little slower to connect, and with other luck."""
+
+    def __init__(self, world: World, late_us: int, draw: int) -> None:
+        super().__init__(world)
+        self._late_us = late_us
+        if draw:
+            self.radio = Radio(world.rng(f"air {draw}"))
+
+    async def _establish(self, always: bool, fails: bool) -> Connection:
+        await self.world.kernel.sleep(self._late_us / 1e6)
+        return await super()._establish(always, fails)
+
+
+@dataclass(slots=True)
+class _LateModel(Model):
+    late_us: int = 0
+    draw: int = 0
+
+    def play(self, kernel: Kernel, world: object) -> None:
+        make = world
+        assert callable(make)
+        links = Links(air=lambda world: _LateAir(world, self.late_us, self.draw))
+        kernel.run(make(links).story(), until=LONGEST_S)
+
+
+@dataclass(slots=True)
+class Referee:
+    """Compares the model with another fidelity.
+
+    Attributes:
+        other: that runs the same scenarios.
+        excused: how many differences the rule excused.
+    """
+
+    other: Model
+    model: Model = field(default_factory=emulated_model)
+    excused: int = 0
+
+    def disagreement(self, scenario: Scenario) -> str:
+        """In what the two disagree, in words; empty if in nothing, or in what the rule excuses."""
+        theirs = outcome_of(self.other.judge(scenario))
+        difference = outcome_of(self.model.judge(scenario)).differs(theirs)
+        if not difference:
+            return ""
+        for variant in self._variants(scenario):
+            if not outcome_of(variant.judge(scenario)).differs(theirs):
+                self.excused += 1
+                return ""
+        return difference
+
+    def _variants(self, scenario: Scenario) -> Iterator[Model]:
+        by_chance = any(fault.mode in BY_CHANCE for fault in scenario.faults)
+        for draw in range(DRAWS if by_chance else 1):
+            for late_us in range(0, JITTER_US + 1, STEP_US):
+                if draw or late_us:
+                    known = self.model
+                    yield _LateModel(known.keys, known.codecs, known.edges, late_us=late_us, draw=draw, _baselines=known._baselines)

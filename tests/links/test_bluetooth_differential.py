@@ -1,0 +1,56 @@
+"""The Bluetooth stack against the model: every mode in every script, every step, random scenarios; same outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hardware.bluetooth.air import bumble_air
+from hardware.stack import emulated_stack
+from rig.faults import CATALOGUE
+from rig.scenario import Scenario
+from rig.search.table import table
+from rig.suite import test_bluetooth_steps
+from rig.world.links import Links
+from tests.links.agreement import Referee
+from tests.randomscenarios import scenario as random_scenario
+from tests.suitescenarios import scenarios_of
+
+RANDOM = 500
+PARTS = 10
+EXCUSED_SHARE = 0.01
+"""More than this excused would say that the two differ in more than their jitter."""
+MODES = [name for name in CATALOGUE if name.partition(".")[0] in ("bluetooth", "phone")]
+
+
+@pytest.fixture(scope="module")
+def referee() -> Iterator[Referee]:
+    yield Referee(emulated_stack(lambda loop: Links(air=bumble_air(loop))))
+
+
+def _agree(referee: Referee, scenarios: list[Scenario]) -> None:
+    before = referee.excused
+    for scenario in scenarios:
+        difference = referee.disagreement(scenario)
+        assert not difference, f"{difference}\n{scenario.to_json()}"
+    assert referee.excused - before <= max(1, EXCUSED_SHARE * len(scenarios))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_mode_in_each_script_comes_to_the_same(referee: Referee, mode: str) -> None:
+    rows = [row for row in table() if any(fault.mode == mode for fault in row.faults)]
+    assert len(rows) >= 3
+    _agree(referee, rows)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_each_step_met_by_each_loss_comes_to_the_same(referee: Referee, part: int) -> None:
+    rows = scenarios_of(test_bluetooth_steps)
+    assert len(rows) > 400
+    _agree(referee, rows[part::PARTS])
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_random_scenarios_come_to_the_same(referee: Referee, part: int) -> None:
+    _agree(referee, [random_scenario(seed) for seed in range(part, RANDOM, PARTS)])
