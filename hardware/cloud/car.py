@@ -17,7 +17,7 @@ from yarl import URL
 from hardware.bridge import Bridge
 from hardware.cloud.certs import HOST
 from hardware.cloud.connection import Connection
-from hardware.cloud.phone import SERVER_ADDRESS, Dialer
+from hardware.cloud.phone import Dialer
 from rig.kernel import Event, Timeout
 from rig.protocol.vcp import return_address
 from rig.world.internet import CAR_ONE_WAY_US
@@ -32,6 +32,8 @@ ORIGINS = ("genuine", "late", "replay")
 """What the rig notes of a delivery; the unit treats all alike."""
 NUMBER = 4
 DIAL_S = 10.0
+CAR_SIDE_ADDRESS = "192.0.2.20"
+"""Where the server takes calls of cars (RFC 5737); no port of the phones' side."""
 
 
 class CarLeg:
@@ -63,7 +65,7 @@ class _CarConnector(aiohttp.TCPConnector):
         self._tcu = tcu
 
     async def _resolve_host(self, host: str, port: int, traces: Any = None) -> Any:
-        return [{"hostname": host, "host": SERVER_ADDRESS, "port": port, "family": 2, "proto": 0, "flags": 0}]
+        return [{"hostname": host, "host": CAR_SIDE_ADDRESS, "port": port, "family": 2, "proto": 0, "flags": 0}]
 
     async def _wrap_create_connection(
         self, *args: Any, req: Any, client_error: type[Exception] = aiohttp.ClientConnectorError, **kwargs: Any
@@ -150,9 +152,8 @@ class CloudTcu(Tcu):
             await asyncio.sleep(CAR_ONE_WAY_US / 1e6)
             if self._leg.swallows(False, False):
                 await self._bridge.loop.create_future()
-        transport, protocol, self._connection = await self._dialer.connect(
-            self._leg, SERVER_ADDRESS, factory, context, name
-        )
+        knocked = await self._dialer.knock(self._leg, CAR_SIDE_ADDRESS)
+        transport, protocol, self._connection = await self._dialer.connect(knocked, factory, context, name)
         return transport, protocol
 
     async def _read(self, line: aiohttp.ClientWebSocketResponse) -> None:

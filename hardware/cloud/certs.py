@@ -52,6 +52,7 @@ class Trust:
 
     Attributes:
         ca_pem: the authority that clients of the rig's server must trust.
+        good: the server's key and certificate.
         client: a client's, trusting that authority alone.
         server: the server's.
         bad: the server's with a certificate nobody should accept, by what is wrong with it.
@@ -59,6 +60,7 @@ class Trust:
     """
 
     ca_pem: bytes
+    good: Pair
     client: ssl.SSLContext
     server: ssl.SSLContext
     bad: dict[str, ssl.SSLContext]
@@ -111,10 +113,11 @@ def make_trust(hosts: tuple[str, ...] = (HOST,), classic: bool = False) -> Trust
         PORTAL: certificate(foreign, (PORTAL,), classic),
         STRANGER: certificate(root, (STRANGER,), classic),
     }
-    contexts = {name: _server_context(pair) for name, pair in pairs.items()}
+    contexts = {name: server_context(pair) for name, pair in pairs.items()}
     ca_pem = root.cert.public_bytes(serialization.Encoding.PEM)
     return Trust(
         ca_pem,
+        pairs["good"],
         client_context(ca_pem),
         contexts["good"],
         {name: contexts[name] for name in BAD},
@@ -136,7 +139,8 @@ def client_context(ca_pem: bytes) -> ssl.SSLContext:
     return context
 
 
-def _server_context(pair: Pair) -> ssl.SSLContext:
+def server_context(pair: Pair) -> ssl.SSLContext:
+    """A server's context that shows one certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_ecdh_curve(GROUP)

@@ -12,6 +12,8 @@ from typing import Protocol
 CCS, APPLICATION = 20, 23
 """Record types of TLS (RFC 8446 section 5.1): change cipher spec, application data (all that is encrypted)."""
 RECORD_HEADER = 5
+KEEP_ALIVE_S = 3.0
+"""How long a side waits whose peer has gone without a word that came through."""
 
 
 class Leg(Protocol):
@@ -112,6 +114,7 @@ class Connection:
             return
         way = self._ways[down]
         if way.stuck or self.forgotten:
+            self._never_told(down)
             return
         way.last_us = max(way.last_us, self._now() + way.delay_us)
         self._loop.call_at(way.last_us / 1e6, self._finished, down)
@@ -122,10 +125,17 @@ class Connection:
             return
         way = self._ways[down]
         if way.stuck or self.forgotten:
-            self.over = True
+            self._never_told(down)
             return
         way.last_us = max(way.last_us, self._now() + way.delay_us)
         self._loop.call_at(way.last_us / 1e6, self._abandoned, down)
+
+    def _never_told(self, down: bool) -> None:
+        """The other side finds out by itself, when nobody has answered its keep-alive."""
+        self.over = True
+        end = self.client if down else self.server
+        if end is not None:
+            self._loop.call_later(KEEP_ALIVE_S, end.broken, TimeoutError("connection timed out"))
 
     def reset(self, error: OSError | None, *, client: bool = True, server: bool = True) -> None:
         """Breaks it for both sides, or one, at once."""
@@ -161,16 +171,25 @@ class Connection:
         end.arrived(data)
 
     def _finished(self, down: bool) -> None:
+        if self.over:
+            return
+        if self._lost(down):
+            self._never_told(down)
+            return
         end = self.client if down else self.server
-        if not self.over and end is not None and not self._lost(down):
+        if end is not None:
             end.ended()
 
     def _abandoned(self, down: bool) -> None:
-        end = self.client if down else self.server
-        lost = self._lost(down)
-        if not self.over and end is not None and not lost:
-            end.broken(ConnectionResetError("connection reset by peer"))
+        if self.over:
+            return
+        if self._lost(down):
+            self._never_told(down)
+            return
         self.over = True
+        end = self.client if down else self.server
+        if end is not None:
+            end.broken(ConnectionResetError("connection reset by peer"))
 
     def _lost(self, down: bool) -> bool:
         return self._ways[down].stuck or self._leg.swallows(down, False)

@@ -177,27 +177,35 @@ class MemoryNet:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._listeners: dict[str, Callable[[], asyncio.BaseProtocol]] = {}
+        self._listeners: dict[str, tuple[Callable[[], asyncio.BaseProtocol], Callable[[], bool]]] = {}
 
-    def listen(self, address: str, factory: ProtocolFactory, context: Callable[[], ssl.SSLContext]) -> None:
-        """Has every connection to an address begin TLS, with the context given at that time."""
-        self._listeners[address] = lambda: TlsListener(self._loop, factory, context)
+    def listen(
+        self,
+        address: str,
+        factory: ProtocolFactory,
+        context: Callable[[], ssl.SSLContext],
+        refused: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Has every connection to an address begin TLS, with the context given at that time; or be refused."""
+        self._listeners[address] = (lambda: TlsListener(self._loop, factory, context), refused)
+
+    async def knock(self, leg: Leg, address: str) -> tuple[Leg, str]:
+        """See `phone.Dialer`."""
+        if self._listeners[address][1]():
+            raise ConnectionRefusedError("Connection refused")
+        return leg, address
 
     async def connect(
-        self, leg: Leg, address: str, factory: ProtocolFactory, context: ssl.SSLContext, name: str
+        self, knocked: tuple[Leg, str], factory: ProtocolFactory, context: ssl.SSLContext, name: str
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol, Connection]:
-        """Opens a connection and does the TLS handshake on it, once TCP's has been done.
-
-        Raises:
-            ssl.SSLError: the server is not to be trusted.
-            OSError: the connection broke.
-        """
+        """See `phone.Dialer`."""
+        leg, address = knocked
         loop = self._loop
         connection = Connection(leg, loop)
         waiter: asyncio.Future[None] = loop.create_future()
         protocol = factory()
         tls = sslproto.SSLProtocol(loop, protocol, context, waiter, server_side=False, server_hostname=name)
-        listener = self._listeners[address]()
+        listener = self._listeners[address][0]()
         ours = MemoryTransport(loop, connection, False, tls)
         theirs = MemoryTransport(loop, connection, True, listener)
         connection.client, connection.server = ours, theirs

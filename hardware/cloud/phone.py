@@ -36,10 +36,22 @@ KEEP_ALIVE_S = 3600.0
 class Dialer(Protocol):
     """Opens connections, in memory or by sockets."""
 
+    async def knock(self, leg: Leg, address: str) -> Any:
+        """The end of TCP's handshake, once the time it takes has passed; returns what `connect` goes on with.
+
+        Raises:
+            ConnectionRefusedError: nobody listens there.
+        """
+
     async def connect(
-        self, leg: Leg, address: str, factory: Any, context: ssl.SSLContext, name: str
-    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol, Connection | None]:
-        """TCP has been agreed on: carries the TLS handshake and what follows."""
+        self, knocked: Any, factory: Any, context: ssl.SSLContext, name: str
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol, Connection]:
+        """TLS's handshake, and what follows it.
+
+        Raises:
+            ssl.SSLError: whoever answers is not to be trusted.
+            OSError: the connection broke.
+        """
 
 
 class PhoneLeg:
@@ -156,6 +168,11 @@ class CloudInternet(Internet):
         self._context = context
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def world(self) -> World:
+        """Whose internet it is."""
+        return self._world
+
     # -- what the world asks -----------------------------------------------------------------------
 
     async def call(self, path: str, token: str, body: Mapping[str, str]) -> Response:
@@ -223,16 +240,16 @@ class CloudInternet(Internet):
         """
         await self.reach("cloud.tcp")
         await self.round_trip("port")
-        if self.refused and address == SERVER_ADDRESS:
-            raise ConnectionRefusedError("Connection refused")
-        if self.captive:
-            address = PORTAL_ADDRESS
+        knocked = await self._dialer.knock(PhoneLeg(self), PORTAL_ADDRESS if self.captive else address)
         await self.reach("cloud.tls")
-        transport, protocol, connection = await self._dialer.connect(PhoneLeg(self), address, factory, context, name)
-        if connection is not None:
-            self._open_connections = [one for one in self._open_connections if not one.over]
-            self._open_connections.append(connection)
+        transport, protocol, connection = await self._dialer.connect(knocked, factory, context, name)
+        self.watch_over(connection)
         return transport, protocol
+
+    def watch_over(self, connection: Connection) -> None:
+        """A connection that a middlebox may forget from now on."""
+        self._open_connections = [one for one in self._open_connections if not one.over]
+        self._open_connections.append(connection)
 
     async def round_trip(self, what: str) -> None:
         """A small packet to the other side and back; never returns if one gets lost."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hardware.bridge import Bridge
 from hardware.cloud.app import CloudApp
-from hardware.cloud.car import CloudTcu
+from hardware.cloud.car import CAR_SIDE_ADDRESS, CloudTcu
 from hardware.cloud.certs import BAD, PORTAL, STRANGER, rig_trust
 from hardware.cloud.memory import MemoryNet
 from hardware.cloud.phone import PORTAL_ADDRESS, SERVER_ADDRESS, STRANGER_ADDRESS, CloudInternet
@@ -53,7 +53,8 @@ class StackCloud:
                     return self._trust.bad[name]
             return self._trust.server
 
-        self._net.listen(SERVER_ADDRESS, server, certificate)
+        self._net.listen(SERVER_ADDRESS, server, certificate, lambda: bool(world.internet.refused))
+        self._net.listen(CAR_SIDE_ADDRESS, server, lambda: self._trust.server)
         # Whoever else answers is not asked anything: the certificate gives it away.
         self._net.listen(STRANGER_ADDRESS, asyncio.Protocol, lambda: self._trust.others[STRANGER])
         self._net.listen(PORTAL_ADDRESS, asyncio.Protocol, lambda: self._trust.others[PORTAL])

@@ -171,9 +171,9 @@ class Internet:
         stranger = bool(self.dns_wrong)
         step("cloud.tcp")
         await self._round_trip("port")
+        stranger = stranger or bool(self.captive)
         if self.refused and not stranger:
             raise NoNetwork("connection refused")
-        stranger = stranger or bool(self.captive)
         step("cloud.tls")
         connection = _Connection(self.chance("connection"))
         await self._way(connection.chance, down=False, size=HELLO_BYTES)
