@@ -6,6 +6,7 @@ Loads and checks bench files; opens nothing and knows nothing of scenarios.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import shutil
 import socket
@@ -26,6 +27,7 @@ from hardware.slcan import BITRATE_CODES
 __all__ = [
     "Bench",
     "BenchError",
+    "BluetoothSpec",
     "CanSpec",
     "DutSpec",
     "Finding",
@@ -39,6 +41,10 @@ PTY = "pty"
 """In place of a port: the emulated ECU's process makes a pseudo-terminal."""
 LANE = "{lane}"
 """In a channel or port: replaced by the number of the lane, 0 to lanes - 1."""
+AIR = "air"
+"""In place of a radio: the rig's simulated air."""
+TRANSPORTS = ("serial", "usb", "pyusb", "tcp-client", "unix", "unix-client", "pty", "hci-socket", "ws-client")
+"""Those of Bumble's that reach a controller."""
 MAX_LANES = 64
 BAUDRATE = 115_200
 """vehicle.md: reader and console are 115200 baud, 8N1."""
@@ -77,6 +83,24 @@ class SerialSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BluetoothSpec:
+    """Which radios the Bluetooth link has.
+
+    Attributes:
+        module: "air" (the rig's simulated one) or a Bumble transport: serial:, usb:, tcp-client:, unix: …
+        phone: the same for the phone; both or neither are on the simulated air.
+    """
+
+    module: str
+    phone: str
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the air is the rig's own."""
+        return self.module == AIR
+
+
+@dataclass(frozen=True, slots=True)
 class DutSpec:
     """Who plays the DUT.
 
@@ -105,6 +129,7 @@ class Bench:
         lanes: how many DUTs may be used at once.
         can, reader, console, io: where the lines are; None at "model".
         path: the file it came from.
+        bluetooth: the radios; None: the link stays a model, in real time too.
     """
 
     name: str
@@ -119,6 +144,7 @@ class Bench:
     console: SerialSpec | None
     io: SerialSpec | None
     path: Path
+    bluetooth: BluetoothSpec | None = None
 
     @property
     def serial_lines(self) -> dict[str, SerialSpec]:
@@ -134,6 +160,8 @@ class Bench:
             ports.insert(0, f"can {self.can.interface} {self.can.channel}")
         if self.dut.kind == "emulated" and self.fidelity == "wire" and self.dut.memory != "temporary":
             ports.append(f"memory {self.dut.memory}")
+        if self.bluetooth is not None and not self.bluetooth.simulated:
+            ports += [f"bluetooth {self.bluetooth.module}", f"bluetooth {self.bluetooth.phone}"]
         lanes = range(self.lanes)
         return tuple(dict.fromkeys(port.replace(LANE, str(lane)) for lane in lanes for port in ports))
 
@@ -143,7 +171,7 @@ class Finding:
     """One thing that a check of a bench looked at.
 
     Attributes:
-        port: "can", "reader", "console", "io" or "dut".
+        port: "can", "reader", "console", "io", "bluetooth" or "dut".
         ok: whether it can be used.
         text: what was found.
         mend: what to do about it; empty if ok.
@@ -210,10 +238,15 @@ def _read(path: Path) -> Bench:
         for key in ("reader", "console", "io")
         if wire or top.has(key)
     }
+    bluetooth = None
+    if top.has("bluetooth"):
+        if not wire:
+            raise top.error("bluetooth", "radios are in real time", 'use fidelity = "wire", or remove the table')
+        bluetooth = _read_bluetooth(top.table("bluetooth", "which radios the Bluetooth link has"))
     top.end()
     bench = Bench(
         name, text, fidelity, dut, uncertainty, stall, lanes,
-        body, lines.get("reader"), lines.get("console"), lines.get("io"), path,
+        body, lines.get("reader"), lines.get("console"), lines.get("io"), path, bluetooth,
     )  # fmt: skip
     _check_ports(top, bench)
     return bench
@@ -263,6 +296,25 @@ def _read_serial(table: Table) -> SerialSpec:
     return line
 
 
+def _read_bluetooth(table: Table) -> BluetoothSpec | None:
+    module = table.text("module", AIR)
+    phone = table.text("phone", AIR)
+    for key, value in (("module", module), ("phone", phone)):
+        kind = value.partition(":")[0]
+        if value != AIR and (kind not in TRANSPORTS or ":" not in value):
+            raise table.error(
+                key,
+                f'"{value}" is no radio',
+                f'use "{AIR}", or a Bumble transport: {", ".join(f"{name}:" for name in TRANSPORTS)}',
+            )
+    if (module == AIR) != (phone == AIR):
+        raise table.error("phone", "a real radio does not hear the simulated air", "give both a transport, or neither")
+    if module == phone and module != AIR:
+        raise table.error("phone", "module and phone are the same radio", "each needs one of its own")
+    table.end()
+    return BluetoothSpec(module, phone)
+
+
 def _check_ports(top: Table, bench: Bench) -> None:
     """What must hold between the tables of a file."""
     ports = {name: line.port for name, line in bench.serial_lines.items()}
@@ -287,6 +339,8 @@ def _check_ports(top: Table, bench: Bench) -> None:
             raise top.error(
                 name, f"{bench.lanes} lanes would share {port}", f"put {LANE} in its name, or set lanes = 1"
             )
+    if bench.lanes > 1 and bench.bluetooth is not None and not bench.bluetooth.simulated:
+        raise top.error("lanes", f"{bench.lanes} lanes would share two radios", "set lanes = 1")
     if bench.lanes > 1 and bench.dut.memory != "temporary" and LANE not in bench.dut.memory:
         raise top.error("dut", f"{bench.lanes} lanes would share one memory", f"put {LANE} in its name")
 
@@ -304,6 +358,8 @@ def check_bench(bench: Bench) -> list[Finding]:
         if bench.can is not None:
             findings.append(_check_can(bench.can, lane))
         findings += [_check_serial(name, line, lane) for name, line in bench.serial_lines.items()]
+    if bench.bluetooth is not None:
+        findings.append(_check_bluetooth(bench.bluetooth))
     # Lanes on pseudo-terminals differ in nothing.
     return list(dict.fromkeys(findings))
 
@@ -377,6 +433,16 @@ def _check_serial(name: str, line: SerialSpec, lane: int) -> Finding:
     if line.port == PTY:
         return _check_pty(name)
     return _check_device(name, line.port.replace(LANE, str(lane)))
+
+
+def _check_bluetooth(spec: BluetoothSpec) -> Finding:
+    if importlib.util.find_spec("bumble") is None:
+        return Finding(
+            "bluetooth", ok=False, text="Bumble is not installed", mend='pip install "unlock-rig[bluetooth]"'
+        )
+    if spec.simulated:
+        return Finding("bluetooth", ok=True, text="Bumble on the rig's simulated air")
+    return Finding("bluetooth", ok=True, text=f"module {spec.module}, phone {spec.phone} (not asked)")
 
 
 def _check_pty(name: str) -> Finding:

@@ -9,6 +9,7 @@ import asyncio
 
 from hardware.vehicle import body_codecs, rig_keys
 from hardware.wire import WireLane
+from hardware.wirelinks import wire_links
 from rig.faults import CATALOGUE, check_faults
 from rig.kernel import Kernel
 from rig.ports import Unsupported
@@ -52,19 +53,27 @@ async def play(lane: WireLane, scenario: Scenario, watch: Watch) -> Trace:
 
     edges = await lane.fresh(kernel, frame)
     require(scenario, edges.capabilities, lane.bench.name)
-    world = World(kernel, edges, scenario, rig_keys(), body_codecs(), trace, watch)
     pump = Pump(kernel, max_late=lane.bench.stall_ms / 1000)
-    story = asyncio.ensure_future(pump.drive(world.story(), until=LONGEST_S))
-    lost = asyncio.ensure_future(lane.wait_lost())
-    try:
-        await asyncio.wait({story, lost}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (story, lost):
-            if not task.done():
-                task.cancel()
-        results = await asyncio.gather(story, lost, return_exceptions=True)
+    gone = ""
+    async with wire_links(lane.bench, scenario) as outer:
+        world = World(kernel, edges, scenario, rig_keys(), body_codecs(), trace, watch, outer.links)
+        story = asyncio.ensure_future(pump.drive(world.story(), until=LONGEST_S))
+        lost = asyncio.ensure_future(lane.wait_lost())
+        watched = {story, lost} | ({outer.lost} if outer.lost is not None else set())
+        try:
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if outer.lost is not None and outer.lost.done():
+                gone = outer.lost.result()
+        finally:
+            for task in (story, lost):
+                if not task.done():
+                    task.cancel()
+            results = await asyncio.gather(story, lost, return_exceptions=True)
+            world.air.close()
     if lane.lost is not None:
         events.append((kernel.now, "lost", lane.lost))
+    elif gone:
+        events.append((kernel.now, "lost", gone))
     elif isinstance(results[0], BaseException):
         raise results[0]
     events.extend((at_us, "stall", "rig", late_us // 1000) for at_us, late_us in pump.stalls)

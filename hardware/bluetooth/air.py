@@ -23,6 +23,7 @@ from hardware.bluetooth.link import BumbleLink
 from hardware.bluetooth.module import BumbleModule
 from hardware.bluetooth.peripheral import Peripheral
 from hardware.bluetooth.phone import PhoneRadio
+from hardware.bluetooth.radios import Radios
 from hardware.bridge import Bridge
 from rig.world.bluetooth import Air, Connection
 from rig.world.btlink import CONNECTION_EVENT_US, LinkError
@@ -44,9 +45,23 @@ class BumbleAir(Air):
     """
 
     def __init__(
-        self, world: World, loop: asyncio.AbstractEventLoop, style: profile.Style = profile.Style.CHUNKS
+        self,
+        world: World,
+        loop: asyncio.AbstractEventLoop,
+        style: profile.Style = profile.Style.CHUNKS,
+        radios: Radios | None = None,
     ) -> None:
+        """Makes the links of a world.
+
+        Args:
+            world: whose they are.
+            loop: the running loop, in virtual or in real time.
+            style: how phones write messages.
+            radios: real ones, in the place of the simulated air.
+        """
         self.loop = loop
+        self._radios = radios
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.style = style
         self.bridge = Bridge(world.kernel, loop)
         self.ether = Ether(loop, self)
@@ -88,18 +103,42 @@ class BumbleAir(Air):
     def spawn(self, work: Coroutine[Any, Any, object], what: str) -> None:
         """Runs something on the loop that nobody waits for; links that are gone do not matter to it."""
         task = self.loop.create_task(work, name=what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_taken)
+
+    def close(self) -> None:
+        """Ends what still runs on the loop; in real time it would go on after the run."""
+        for task in list(self._tasks):
+            task.cancel()
+        for controller in list(self.ether.controllers):
+            controller.power_off()
 
     # -- the stacks --------------------------------------------------------------------------------
 
-    def make_peripheral(self, module: BumbleModule, life: int) -> tuple[RigController, Peripheral]:
-        """The module's controller and host for one of its lives."""
+    def make_peripheral(self, module: BumbleModule, life: int) -> tuple[RigController | None, Peripheral]:
+        """The module's controller (None: a real one) and host for one of its lives."""
+        told = _Told(module)
+        if self._radios is not None:
+            tap = self._radios.module
+            peripheral = Peripheral.make(
+                self.world.vin, self._module_address, self._irk, self._module_bonds, tap, tap, told
+            )
+            peripheral.private = False
+            return None, peripheral
         radio = RigController(f"module {life}", self.ether, self._module_address, self.world.rng(f"module {life}"))
         radio.private = self._private_address
         peripheral = Peripheral.make(
-            self.world.vin, self._module_address, self._irk, self._module_bonds, radio, radio, _Told(module)
+            self.world.vin, self._module_address, self._irk, self._module_bonds, radio, radio, told
         )
         return radio, peripheral
+
+    def stick(self, radio: RigController | None, stuck: bool) -> None:
+        """The module's controller accepts everything and does nothing, or works again."""
+        if radio is not None:
+            radio.stuck = stuck
+        elif self._radios is not None:
+            self._radios.module.stuck = stuck
 
     def _private_address(self) -> hci.Address:
         turn = self.address_turn()
@@ -113,8 +152,10 @@ class BumbleAir(Air):
         Two wishes at once have a link each, as at `model`, and so a radio each.
         """
         for phone in self._phones:
-            if phone.drivers == drivers and not phone.busy:
+            if (phone.drivers == drivers or self._radios is not None) and not phone.busy:
                 return phone
+        if self._radios is not None and self._phones:
+            raise LinkError("the bench has one radio for phones, and it is in use")
         phone = self._make_phone(drivers)
         self._phones.append(phone)
         return phone
@@ -127,9 +168,15 @@ class BumbleAir(Air):
         bonds = Bonds()
         bonds.add(self._module_address, ltk, self._irk)
         self._module_bonds.add(address, ltk, irk)
-        radio = RigController(name, self.ether, address, rng)
-        radio.irks = (self._irk,)
-        phone = PhoneRadio(Central.make(name, address, irk, bonds, radio, radio), radio, address, drivers)
+        radio: RigController | None = None
+        if self._radios is not None:
+            tap = self._radios.phone
+            central = Central.make(name, address, irk, bonds, tap, tap)
+        else:
+            radio = RigController(name, self.ether, address, rng)
+            radio.irks = (self._irk,)
+            central = Central.make(name, address, irk, bonds, radio, radio)
+        phone = PhoneRadio(central, radio, address, drivers)
         if drivers:
             self._spoil(phone)
         return phone
@@ -232,6 +279,8 @@ class BumbleAir(Air):
         for phone in self._phones:
             if phone.drivers:
                 phone.off()
+                if phone.radio is None:
+                    self.spawn(phone.restart(), "phone's controller is reset")
         for link in list(self._links):
             link.down()
 
@@ -317,7 +366,7 @@ def _taken(task: asyncio.Task[Any]) -> None:
 
 
 def bumble_air(
-    loop: asyncio.AbstractEventLoop, style: profile.Style = profile.Style.CHUNKS
+    loop: asyncio.AbstractEventLoop, style: profile.Style = profile.Style.CHUNKS, radios: Radios | None = None
 ) -> Callable[[World], Air]:
-    """Makes the Bluetooth links of worlds on a loop."""
-    return lambda world: BumbleAir(world, loop, style)
+    """Makes the Bluetooth links of worlds on a loop; see `BumbleAir`."""
+    return lambda world: BumbleAir(world, loop, style, radios)

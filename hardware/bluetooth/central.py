@@ -54,6 +54,11 @@ class Central:
         if self._attempt is not None and not self._attempt.done():
             self._attempt.set_exception(LinkGone(why))
 
+    async def restart(self) -> None:
+        """Resets the controller: all links are gone, without a word to the other ends."""
+        await self.device.power_on()
+        self._powered = True
+
     async def connect(self, name: str) -> Connection:
         """Scans for a name, and connects to whoever has it.
 

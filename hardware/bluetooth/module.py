@@ -53,7 +53,7 @@ class BumbleModule(Module):
             return
         self._boots += 1
         self.radio, self.peripheral = self._air.make_peripheral(self, self._boots)
-        self.radio.stuck = bool(self.stuck)
+        self._air.stick(self.radio, bool(self.stuck))
         self._air.spawn(self._start(self.peripheral), "module starts")
 
     async def _start(self, peripheral: Peripheral) -> None:
@@ -65,6 +65,8 @@ class BumbleModule(Module):
         super()._lose_all()
         if self.radio is not None:
             self.radio.power_off()
+        elif self.peripheral is not None:
+            self._air.spawn(self.peripheral.silence(), "module's controller is reset")
         self.radio = self.peripheral = None
         self._here.clear()
         self._collectors.clear()
@@ -79,8 +81,7 @@ class BumbleModule(Module):
         self._settle()
 
     def _stuck_changed(self, stuck: bool) -> None:
-        if self.radio is not None:
-            self.radio.stuck = stuck
+        self._air.stick(self.radio, stuck)
         super()._stuck_changed(stuck)
         self._settle()
 

@@ -57,12 +57,14 @@ class Peripheral:
         device: Bumble's.
         serves: told of what centrals do.
         most_mtu: what it agrees to.
+        private: it advertises under private addresses, which its controller makes.
         database: its attributes' handles.
     """
 
     device: Device
     serves: Served
     most_mtu: int = MTU
+    private: bool = True
     _notify: Any = field(default=None, init=False)
     _write: Any = field(default=None, init=False)
     _cccd: Any = field(default=None, init=False)
@@ -121,7 +123,13 @@ class Peripheral:
 
     async def advertise(self) -> None:
         """Advertises; a connection ends it, so it is begun anew after each."""
-        await self.device.start_advertising(own_address_type=hci.OwnAddressType.RESOLVABLE_OR_RANDOM)
+        kinds = hci.OwnAddressType
+        own = kinds.RESOLVABLE_OR_RANDOM if self.private else kinds.RANDOM
+        await self.device.start_advertising(own_address_type=own)
+
+    async def silence(self) -> None:
+        """Resets a real controller: it neither advertises nor holds connections, and says so to nobody."""
+        await self.device.host.send_command(hci.HCI_Reset_Command())
 
     def agree(self, most_mtu: int) -> None:
         """Exchanges of the MTU come to no more than this from now on."""

@@ -52,6 +52,10 @@ class PhoneRadio:
             self.radio.forget_links(OFF)
         self.central.abandon("the radio is off")
 
+    async def restart(self) -> None:
+        """Resets a real controller, which is how its radio goes off without a word."""
+        await self.central.restart()
+
     def vanish(self) -> None:
         """Nothing passes any more on its links; both sides notice later."""
         if self.radio is None:

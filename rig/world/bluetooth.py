@@ -81,6 +81,9 @@ class Air:
         """The car's module; where links are not models, another."""
         return Module(world)
 
+    def close(self) -> None:
+        """The run is over; a model has nothing to put away."""
+
     # -- connecting --------------------------------------------------------------------------------
 
     async def connect(self, cached: bool, always: bool = False) -> Connection:
