@@ -5,13 +5,13 @@ Knows no fidelity; compares what two ways of running the same scenario come to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rig.judge.verdicts import Outcome as Verdict
 from rig.model import Model, Result
 from rig.scenario import Entry, Fault, Scenario
-from rig.trace import number, word
+from rig.trace import Trace, number, word
 
 TIE_US = 30_000
 """How far a tie reaches: a fault's edge that meets a protocol step within this time may come before or after it. One
@@ -26,14 +26,14 @@ class Outcome:
     Attributes:
         told: what the driver was told, by the number of the wish.
         doors: the states each latch came to, in order.
-        failed: the requirements that failed.
+        failed: the requirements that failed, if the run was judged.
         passed: those that were asked something and held.
     """
 
     told: tuple[tuple[int, str], ...]
     doors: tuple[tuple[str, str], ...]
-    failed: tuple[str, ...]
-    passed: tuple[str, ...]
+    failed: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
 
     def differs(self, other: Outcome) -> str:
         """In what two outcomes differ, in words; empty if in nothing."""
@@ -47,19 +47,23 @@ class Outcome:
 
 def outcome_of(result: Result) -> Outcome:
     """What a judged run came to."""
+    verdicts = result.judgement.verdicts.values()
+    return replace(
+        seen_in(result.trace),
+        failed=tuple(sorted(v.requirement for v in verdicts if v.outcome is Verdict.FAIL)),
+        passed=tuple(sorted(v.requirement for v in verdicts if v.outcome is Verdict.PASS)),
+    )
+
+
+def seen_in(trace: Trace) -> Outcome:
+    """What a run came to, before it is judged."""
     doors: dict[str, str] = {}
-    for event in result.trace.of("latch"):
+    for event in trace.of("latch"):
         state = word(event, 3)
         if state in "LU":
             doors[word(event, 2)] = doors.get(word(event, 2), "") + state
-    told = {number(event, 2): word(event, 3) for event in result.trace.of("told")}
-    verdicts = result.judgement.verdicts.values()
-    return Outcome(
-        tuple(sorted(told.items())),
-        tuple(sorted(doors.items())),
-        tuple(sorted(v.requirement for v in verdicts if v.outcome is Verdict.FAIL)),
-        tuple(sorted(v.requirement for v in verdicts if v.outcome is Verdict.PASS)),
-    )
+    told = {number(event, 2): word(event, 3) for event in trace.of("told")}
+    return Outcome(tuple(sorted(told.items())), tuple(sorted(doors.items())))
 
 
 def disagreement(reference: Model, other: Model, scenario: Scenario) -> str:
@@ -69,21 +73,34 @@ def disagreement(reference: Model, other: Model, scenario: Scenario) -> str:
     fault is moved by at most `TIE_US`. Nothing else is forgiven.
     """
     wanted = outcome_of(other.judge(scenario))
-    found = outcome_of(reference.judge(scenario)).differs(wanted)
+    return departs(lambda one: outcome_of(reference.judge(one)), scenario, wanted, NUDGES_US)
+
+
+def departs(
+    reference: Callable[[Scenario], Outcome], scenario: Scenario, wanted: Outcome, nudges_us: Sequence[int]
+) -> str:
+    """In what a known outcome differs from the reference's, in words; empty if in nothing, or by a tie.
+
+    Args:
+        reference: runs a scenario the other way.
+        scenario: what was run.
+        wanted: what it came to.
+        nudges_us: by how much an edge may be moved.
+    """
+    found = reference(scenario).differs(wanted)
     if not found:
         return ""
-    for nudged in _nudged(scenario):
-        if outcome_of(reference.judge(nudged)) == wanted:
-            return ""
+    if any(reference(nudged) == wanted for nudged in _nudged(scenario, nudges_us)):
+        return ""
     return found
 
 
-def _nudged(scenario: Scenario) -> Iterator[Scenario]:
+def _nudged(scenario: Scenario, nudges_us: Sequence[int]) -> Iterator[Scenario]:
     """The scenario with one edge of one fault moved a little."""
     for place, entry in enumerate(scenario.timeline):
         if not isinstance(entry, Fault):
             continue
-        for by_us in NUDGES_US:
+        for by_us in nudges_us:
             for edge in ("start_us", "end_us"):
                 moved = _moved(entry, edge, by_us)
                 if moved is not None:

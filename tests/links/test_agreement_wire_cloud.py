@@ -1,0 +1,55 @@
+"""Model and real HTTPS on loopback agree: every mode of server and network in two stories, overlapped in real time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hardware.pumped import MOST_LATE_S, Pumped
+from hardware.vehicle import emulated_model
+from rig.agreement import departs, seen_in
+from rig.faults import modes
+from rig.pump import realtime_loop
+from rig.scenario import Carry, Fault, Intent, Scenario
+from rig.world.world import Watch
+
+MODES = (*modes("server"), *modes("network"))
+BRIEF = Watch(relock_us=0, opened_us=0)
+AT_ONCE = 51
+LATE_US = int(MOST_LATE_S * 1e6)
+NUDGES_US = (-LATE_US, -LATE_US // 2, -10_000, 10_000, LATE_US // 2, LATE_US)
+"""In real time a tie reaches as far as a run may be late."""
+
+
+def rows(mode: str) -> list[Scenario]:
+    """Before the wish and through it; and in the middle, on a connection that stands."""
+    wish = Intent("unlock", 1_200_000, "cloud")
+    return [
+        Scenario(1, Carry(session="warm"), timeline=(Fault(mode, 300_000, 4_000_000), wish)),
+        Scenario(
+            2,
+            Carry(session="cold"),
+            timeline=(
+                Intent("unlock", 0, "cloud"),
+                Fault(mode, 2_000_000, 5_000_000),
+                Intent("lock", 2_400_000, "cloud"),
+            ),
+        ),
+    ]
+
+
+def test_every_mode_comes_to_the_same_in_real_time() -> None:
+    model = emulated_model()
+    pumped = Pumped(emulated_model(collapse=False))
+    table = [row for mode in MODES for row in rows(mode)]
+    with asyncio.Runner(loop_factory=realtime_loop) as runner:
+        traces = runner.run(pumped.run_all(table, BRIEF, AT_ONCE))
+    wrong = []
+    for scenario, trace in zip(table, traces, strict=True):
+        differs = departs(lambda one: seen_in(model.run(one, BRIEF)), scenario, seen_in(trace), NUDGES_US)
+        if differs:
+            wrong.append(f"{scenario.faults[0].mode}, story {scenario.seed}: {differs}")
+    if wrong and pumped.stalls:
+        pytest.fail(f"{len(wrong)} rows differ, and the machine was late {pumped.stalls} times: {wrong}")
+    assert not wrong, "\n".join(wrong)
