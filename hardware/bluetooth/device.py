@@ -44,6 +44,13 @@ class QuietHost(Host):
         elif isinstance(packet, hci.HCI_AclDataPacket):
             self.on_hci_acl_data_packet(packet)
 
+    def on_command_processed(
+        self, event: hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event
+    ) -> None:
+        """A command is answered; whoever sent it may have given up meanwhile, on which Bumble trips."""
+        if self.pending_response is None or not self.pending_response.done():
+            super().on_command_processed(event)
+
     def on_hci_le_long_term_key_request_event(self, event: hci.HCI_LE_Long_Term_Key_Request_Event) -> None:
         """Answers with the key, or that there is none; the link may be gone by then, which is no error here."""
         if event.connection_handle in self.connections:

@@ -100,19 +100,26 @@ class Channel:
         self.peripheral = peripheral
         self.cut = False
         self._anchor_us = anchor_us
+        self._begun = False
         self._queues: tuple[deque[tuple[str, Any]], deque[tuple[str, Any]]] = (deque(), deque())
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self, sender: RigConnection, kind: str, pdu: Any) -> None:
         """Queues a PDU ("acl": bytes, "ll": a control PDU) for the next event."""
         self._queues[sender is not self.central].append((kind, pdu))
-        if self._timer is None and not self.cut:
+        if self._begun and self._timer is None and not self.cut:
             self._await_event()
+
+    def begin(self) -> None:
+        """The first event: what the central has queued meanwhile goes in it."""
+        self._begun = True
+        if any(self._queues) and not self.cut:
+            self._event()
 
     def _await_event(self) -> None:
         now = self.ether.now_us()
         # An event that begins now has its central's packets queued already.
-        events = 0 if now < self._anchor_us else (now - self._anchor_us) // CONNECTION_EVENT_US + 1
+        events = (now - self._anchor_us) // CONNECTION_EVENT_US + 1
         self._timer = self.ether.at(self._anchor_us + events * CONNECTION_EVENT_US, self._event)
 
     def _event(self) -> None:
@@ -260,10 +267,12 @@ class Ether(link.LocalLink):
         """A connection that stands at once, without advertisement or indication."""
         own = central.born(hci.Role.CENTRAL, central.random_address, peripheral.own_address)
         other = peripheral.prepare(own.self_address, own.peer_address)
-        own.channel = other.channel = Channel(self, own, other, self.now_us())
+        channel = Channel(self, own, other, self.now_us())
+        own.channel = other.channel = channel
         self.trace.add(self.now_us(), "->", "CONNECT_IND", bytes(own.self_address) + bytes(own.peer_address))
         peripheral.stop_advertising()
         peripheral.accept(other)
+        channel.begin()
         return own
 
     def _first_event(self, channel: Channel) -> None:
@@ -272,6 +281,7 @@ class Ether(link.LocalLink):
         if peripheral.rig in self.controllers:
             peripheral.rig.accept(peripheral)
             if channel.cut or self.weather.hears(central.rig):
+                channel.begin()
                 return
         channel.cut = True
         for end in (central, peripheral):
