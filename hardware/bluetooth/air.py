@@ -21,12 +21,13 @@ from hardware.bluetooth.device import LinkGone
 from hardware.bluetooth.ether import Ether
 from hardware.bluetooth.link import BumbleLink
 from hardware.bluetooth.module import BumbleModule
+from hardware.bluetooth.peripheral import MTU as MOST_MTU
 from hardware.bluetooth.peripheral import Peripheral
 from hardware.bluetooth.phone import PhoneRadio
 from hardware.bluetooth.radios import Radios
 from hardware.bridge import Bridge
 from rig.world.bluetooth import Air, Connection
-from rig.world.btlink import CONNECTION_EVENT_US, LinkError
+from rig.world.btlink import CONNECTION_EVENT_US, SMALL_MTU, LinkError
 
 if TYPE_CHECKING:
     from rig.world.world import World
@@ -75,6 +76,7 @@ class BumbleAir(Air):
         self._fails = False
         self._turned: tuple[tuple[int, int], hci.Address] | None = None
         super().__init__(world)
+        self.small_mtu.watch(self._own_phones_mtu)
         for gate in (self.bond_lost_phone, self.bond_lost_car, self.wrong_key):
             gate.watch(self._bonds_change)
 
@@ -146,6 +148,17 @@ class BumbleAir(Air):
             self._turned = turn, private_address(self._irk, self.world.rng(f"address {turn}"))
         return self._turned[1]
 
+    def own_phone(self, *, bonded: bool = True) -> PhoneRadio:
+        """The radio of a phone of the user's own, which faults befall as they do the rig's.
+
+        Args:
+            bonded: it has been paired with the module before.
+        """
+        phone = self._make_phone(drivers=True, bonded=bonded)
+        phone.own = True
+        self._phones.append(phone)
+        return phone
+
     def _phone(self, drivers: bool) -> PhoneRadio:
         """A radio of the driver's phone, or of another, that has no link.
 
@@ -160,14 +173,15 @@ class BumbleAir(Air):
         self._phones.append(phone)
         return phone
 
-    def _make_phone(self, drivers: bool) -> PhoneRadio:
+    def _make_phone(self, drivers: bool, *, bonded: bool = True) -> PhoneRadio:
         number = sum(phone.drivers == drivers for phone in self._phones)
         name = f"{'phone' if drivers else 'other phone'} {number}"
         rng = self.world.rng(f"radio of {name}")
         address, irk, ltk = static_address(rng), rng.randbytes(16), rng.randbytes(16)
         bonds = Bonds()
-        bonds.add(self._module_address, ltk, self._irk)
-        self._module_bonds.add(address, ltk, irk)
+        if bonded:
+            bonds.add(self._module_address, ltk, self._irk)
+            self._module_bonds.add(address, ltk, irk)
         radio: RigController | None = None
         if self._radios is not None:
             tap = self._radios.phone
@@ -256,14 +270,19 @@ class BumbleAir(Air):
     # -- links -------------------------------------------------------------------------------------
 
     def link_of(self, connection: BumbleConnection) -> BumbleLink | None:
-        """The link of the rig's own phone that is at the other end of one of the module's connections."""
+        """The link of the phone that is at the other end of one of the module's connections."""
         for phone in self._phones:
             if phone.address == connection.peer_address:
                 return phone.link
         return None
 
-    def outsider(self, _connection: BumbleConnection) -> BumbleLink:
-        """A link of a central that is none of the rig's."""
+    def outsider(self, connection: BumbleConnection) -> BumbleLink:
+        """A new link of a central that the rig does not play: the user's own phone, or nobody known."""
+        for phone in self._phones:
+            if phone.own and phone.address == connection.peer_address:
+                phone.link = BumbleLink(self, phone, drivers=True)
+                self._links.append(phone.link)
+                return phone.link
         return BumbleLink(self, None, drivers=False)
 
     def vanish(self, link: Connection) -> None:
@@ -274,6 +293,11 @@ class BumbleAir(Air):
         if isinstance(link, BumbleLink) and link.phone is not None:
             link.phone.vanish()
 
+    def written(self, link: BumbleLink) -> None:
+        """The module has a chunk of a command of the user's own phone."""
+        if self.lost_after_write:
+            self.vanish(link)
+
     def phone_off(self) -> None:
         """The phone has no radio any more: it knows at once, the module when it misses it."""
         for phone in self._phones:
@@ -283,6 +307,11 @@ class BumbleAir(Air):
                     self.spawn(phone.restart(), "phone's controller is reset")
         for link in list(self._links):
             link.down()
+
+    def _own_phones_mtu(self, small: bool) -> None:
+        """The rig's phone asks for a small MTU itself; of others', the module takes no more."""
+        if self._car.peripheral is not None and any(phone.own for phone in self._phones):
+            self._car.peripheral.agree(SMALL_MTU if small else MOST_MTU)
 
     # -- bonds -------------------------------------------------------------------------------------
 

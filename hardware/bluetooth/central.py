@@ -65,12 +65,24 @@ class Central:
         Raises:
             LinkGone: it failed.
         """
+        await self.ready()
+        return await self.reach(await self._find(name))
+
+    async def ready(self) -> None:
+        """Powers the host on at its first use, and waits until an earlier attempt is over."""
         if self._giving_up is not None:
             await asyncio.shield(self._giving_up)
         if not self._powered:
             await self.device.power_on()
             self._powered = True
-        address = await self._find(name)
+
+    async def reach(self, address: hci.Address) -> Connection:
+        """Connects to an address, as soon as it advertises; whoever has enough of waiting cancels.
+
+        Raises:
+            LinkGone: it failed.
+        """
+        await self.ready()
         work = asyncio.ensure_future(self.device.connect(address, timeout=None))
         try:
             connection = await self._first(work)
@@ -155,10 +167,7 @@ class Central:
         assert database is not None
         client: Client = connection.gatt_client
         if await self.bonds.get(str(connection.peer_address)) is not None:
-            try:
-                await guarded(connection, self.device.encrypt(connection))
-            except hci.HCI_Error as error:
-                raise Refused(f"the module has no key: {error}") from error
+            await self.encrypt(connection)
         agreed = int(await guarded(connection, client.request_mtu(mtu)))
         client.notification_subscribers.setdefault(database.notify, set()).add(told)
         try:
@@ -166,6 +175,30 @@ class Central:
         except att.ATT_Error as error:
             raise Refused(f"the module refuses a subscription: {error}") from error
         return agreed
+
+    async def encrypt(self, connection: Connection) -> None:
+        """Encrypts with the keys of the bond.
+
+        Raises:
+            LinkGone: the connection is gone.
+            Refused: the other end has no keys.
+        """
+        try:
+            await guarded(connection, self.device.encrypt(connection))
+        except hci.HCI_Error as error:
+            raise Refused(f"the module has no key: {error}") from error
+
+    async def pair(self, connection: Connection) -> None:
+        """LE Secure Connections pairing, Just Works; the keys are kept as a bond.
+
+        Raises:
+            LinkGone: the connection is gone.
+            Refused: pairing failed.
+        """
+        try:
+            await guarded(connection, self.device.pair(connection))
+        except core.ProtocolError as error:
+            raise Refused(f"pairing failed: {error}") from error
 
     async def write(self, connection: Connection, data: bytes, *, acknowledged: bool) -> None:
         """Writes one chunk; a longer one than MTU - 3 as one long write.

@@ -11,6 +11,7 @@ from bumble.device import Connection as BumbleConnection
 
 from hardware.bluetooth import profile
 from hardware.bluetooth.peripheral import Peripheral
+from rig.protocol import vcp
 from rig.world.btlink import PACKETS_PER_EVENT, SMALL_MTU, Connection, LinkError, Step
 
 if TYPE_CHECKING:
@@ -50,9 +51,22 @@ class BumbleLink(Connection):
         return self._drivers
 
     @property
+    def of_own_phone(self) -> bool:
+        """Whether the user's own phone is at its other end: the rig sees only what the module does of it."""
+        return self.phone is not None and self.phone.own
+
+    @property
     def wrote(self) -> str:
         """The protocol step of the last message written."""
         return self._wrote
+
+    def saw(self, message: bytes) -> None:
+        """The module has a whole message of the user's own phone; which step that was is read from it."""
+        try:
+            handshake = vcp.handshake_key(vcp.parse(message)) is not None
+        except vcp.VcpError:
+            handshake = False
+        self._wrote = Step.HANDSHAKE if handshake else Step.COMMAND
 
     def served(self, peripheral: Peripheral, connection: BumbleConnection, handle: int) -> None:
         """The module has given it a slot."""

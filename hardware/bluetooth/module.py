@@ -110,9 +110,14 @@ class BumbleModule(Module):
         collector = self._collectors.get(connection)
         if collector is None:
             return
-        self._world.kernel.post(self._wrote, connection, data)
         whole = collector.add(data)
         link = self._air.link_of(connection)
+        if whole and link is not None and link.of_own_phone:
+            link.saw(whole[-1])
+            if link.wrote == Step.COMMAND and self._air.lost_before_write:
+                self._world.kernel.post(self._air.vanish, link)
+                return
+        self._world.kernel.post(self._wrote, connection, data)
         if whole and self._air.write_failed and link is not None and link.of_driver and link.wrote == Step.COMMAND:
             raise att.ATT_Error(error_code=att.ErrorCode.UNLIKELY_ERROR)
 
@@ -147,6 +152,8 @@ class BumbleModule(Module):
         if here is None:
             return
         handle, link = here
+        if isinstance(link, BumbleLink) and link.of_own_phone:
+            link.down()
         self.closed(handle, link)
 
     def _wrote(self, connection: BumbleConnection, data: bytes) -> None:
@@ -159,6 +166,8 @@ class BumbleModule(Module):
             copies = self._air.copies()
         for _ in range(copies):
             self.written(handle, data)
+        if isinstance(link, BumbleLink) and link.of_own_phone and link.wrote == Step.COMMAND:
+            self._air.written(link)
 
     # -- a foreign central -------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ class PhoneRadio:
         address: its identity.
         drivers: it is the phone that faults befall.
         link: the one it has or makes.
+        own: it is a phone of the user's own, in the place of the rig's.
     """
 
     central: Central
@@ -40,11 +41,12 @@ class PhoneRadio:
     address: hci.Address
     drivers: bool
     link: BumbleLink | None = None
+    own: bool = False
 
     @property
     def busy(self) -> bool:
         """Whether it has a link, or makes one."""
-        return self.link is not None and self.link.up
+        return self.own or (self.link is not None and self.link.up)
 
     def off(self) -> None:
         """Its radio is gone, and it knows; the other side notices when it misses it."""
