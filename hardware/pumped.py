@@ -7,10 +7,10 @@ For what is asked of the outer links alone: many runs overlap on one loop. The D
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hardware.cloud.wire import WireCloud
+from hardware.ownphone import MakeClient, OwnPhone, own_phone
 from rig.faults import check_faults
 from rig.kernel import Kernel
 from rig.model import Model
@@ -31,12 +31,14 @@ class Pumped:
 
     Attributes:
         model: whose DUT, keys and codecs it is.
-        cloud: makes server and network of a run.
+        client: a phone client in the place of somebody's phone; None: the rig's own phones.
+        who: in whose place: "phone" is the driver's, "guest" the guest's.
         stalls: how often a run was late by more than `MOST_LATE_S`.
     """
 
     model: Model
-    cloud: Callable[[Kernel], WireCloud] = WireCloud
+    client: MakeClient | None = None
+    who: str = "phone"
     stalls: int = field(default=0, init=False)
 
     async def run(self, scenario: Scenario, watch: Watch) -> Trace:
@@ -53,13 +55,20 @@ class Pumped:
 
         model = self.model
         edges = model.edges(kernel, scenario, frame)
-        cloud = self.cloud(kernel)
-        world = World(kernel, edges, scenario, model.keys, model.codecs, trace, watch, cloud.links())
+        cloud = WireCloud(kernel)
+        links = cloud.links()
+        if self.client is not None:
+            phone = own_phone(cloud.bridge, cloud.trust.client, self.client, self.who)
+            links = replace(links, phone=phone)
+        world = World(kernel, edges, scenario, model.keys, model.codecs, trace, watch, links)
         await cloud.start()
         pump = Pump(kernel, max_late=MOST_LATE_S)
         try:
             await pump.drive(world.story(), until=LONGEST_S)
         finally:
+            for person in (world.phone, world.guest):
+                if isinstance(person, OwnPhone):
+                    await person.close()
             await cloud.close()
         self.stalls += len(pump.stalls)
         return trace

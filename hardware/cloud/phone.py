@@ -6,6 +6,7 @@ Faults of names, connections and bytes are met here and in `connection`, not dec
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import socket
@@ -121,7 +122,13 @@ class Connector(aiohttp.TCPConnector):
         self._internet = internet
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-        """A connection to send a request on: a kept one, or a new one."""
+        """A connection to send a request on: a kept one, or a new one.
+
+        Raises:
+            aiohttp.ClientConnectorError: the phone has no network.
+        """
+        if self._internet.phone_offline:
+            raise aiohttp.ClientConnectorError(req.connection_key, OSError(errno.ENETUNREACH, "Network is unreachable"))
         connection = await super().connect(req, traces, timeout)
         await self._internet.reach("cloud.request")
         return connection
@@ -181,8 +188,6 @@ class CloudInternet(Internet):
         Raises:
             NoNetwork: the phone is offline, no trusted connection can be made, or it broke.
         """
-        if self.phone_offline:
-            raise NoNetwork("the phone has no network")
         return await self._bridge.task(self._post(path, token, body), "phone request")
 
     def drop_connection(self) -> None:

@@ -59,13 +59,14 @@ class WireCloud:
         finally: await cloud.close()
 
     Attributes:
+        bridge: to the world's kernel.
         trust: everybody's certificates.
         phones: where phones connect to, through the network's faults.
     """
 
     def __init__(self, kernel: Kernel, trust: Trust | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._bridge = Bridge(kernel, self._loop)
+        self.bridge = Bridge(kernel, self._loop)
         self.trust = trust or rig_trust()
         self._dialer = SocketDialer(self._loop)
         self._world: World | None = None
@@ -81,13 +82,13 @@ class WireCloud:
     def internet(self, world: World) -> CloudInternet:
         """The phone's side."""
         self._world = world
-        self._internet = CloudInternet(world, self._bridge, self._dialer, self.trust.client)
+        self._internet = CloudInternet(world, self.bridge, self._dialer, self.trust.client)
         return self._internet
 
     def tcu(self, world: World) -> CloudTcu:
         """The car's side, and the server that both call."""
-        self._tcu = CloudTcu(world, self._bridge, self._dialer, self.trust.client)
-        self._app = CloudApp(world, self._bridge, self._tcu)
+        self._tcu = CloudTcu(world, self.bridge, self._dialer, self.trust.client)
+        self._app = CloudApp(world, self.bridge, self._tcu)
         return self._tcu
 
     @property

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rig.protocol.vcp import Identity
 from rig.world.bluetooth import Air
 from rig.world.internet import Internet
+from rig.world.phone import Phone
 from rig.world.tcu import Tcu
 
 if TYPE_CHECKING:
@@ -25,11 +27,13 @@ class Links:
         internet: phone to server.
         tcu: the telematics unit, with its connection to the server.
         air: phone to Bluetooth module, with the module.
+        phone: the app of a person called "phone" (the driver) or "guest", with that person's key.
     """
 
     internet: Callable[[World], Internet] = Internet
     tcu: Callable[[World], Tcu] = Tcu
     air: Callable[[World], Air] = Air
+    phone: Callable[[World, Identity, str], Phone] = Phone
 
 
 MODELS = Links()

@@ -133,6 +133,8 @@ class World:
         self.watch = watch or Watch()
         self._events = trace.events
         self._still_until_us = 0
+        self.witnesses: list[Callable[[str, bytes], None]] = []
+        """Told of every message that is handed to the DUT, before it is: channel and message."""
         self.can: CanLine = CanLine(kernel, edges.bus, self.unsettled)
         self.supply: Gate = Gate()
         self.bus_off: Gate = Gate()
@@ -166,8 +168,8 @@ class World:
         self.tcu: Tcu = links.tcu(self)
         self.air: Air = links.air(self)
         self.gateway: Gateway = Gateway(self)
-        self.phone: Phone = Phone(self, keys.phone)
-        self.guest: Phone = Phone(self, keys.guest, "guest")
+        self.phone: Phone = links.phone(self, keys.phone, "phone")
+        self.guest: Phone = links.phone(self, keys.guest, "guest")
         self.valet: Valet = Valet(self, keys)
         self.driver: Driver = Driver(self)
         self.cuts: WriteCuts = WriteCuts(self)
@@ -196,6 +198,8 @@ class World:
 
     def handed(self, channel: str, message: bytes, origin: str) -> None:
         """A carrier begins to send `message` to the DUT."""
+        for witness in self.witnesses:
+            witness(channel, message)
         self._events.append((self.kernel.now, "hand", channel, digest(message), origin))
 
     async def plant_settles(self, state: str, until_us: int) -> bool:

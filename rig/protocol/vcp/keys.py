@@ -52,6 +52,11 @@ class Identity:
         """A test key: the scalar is SHA-256 of `label`, modulo n - 1, plus 1."""
         return cls(int.from_bytes(hashlib.sha256(label).digest(), "big") % (_ORDER - 1) + 1)
 
+    @property
+    def private(self) -> ec.EllipticCurvePrivateKey:
+        """The private key, for clients that bring their own cryptography."""
+        return self._private
+
     def exchange(self, peer: ec.EllipticCurvePublicKey) -> bytes:
         """The X coordinate of the ECDH point, 32 bytes."""
         return self._private.exchange(_ECDH, peer)
