@@ -89,6 +89,11 @@ class BumbleAir(Air):
         assert isinstance(self.module, BumbleModule)
         return self.module
 
+    @property
+    def peripheral(self) -> Peripheral | None:
+        """The module's Bluetooth host, while it has one."""
+        return self._car.peripheral
+
     # -- between kernel and loop -------------------------------------------------------------------
 
     async def ask(self, work: Coroutine[Any, Any, T], what: str) -> T:
@@ -156,6 +161,7 @@ class BumbleAir(Air):
         """
         phone = self._make_phone(drivers=True, bonded=bonded)
         phone.own = True
+        phone.switched_off = lambda: bool(self.radio_off)
         self._phones.append(phone)
         return phone
 
@@ -282,6 +288,8 @@ class BumbleAir(Air):
             if phone.own and phone.address == connection.peer_address:
                 phone.link = BumbleLink(self, phone, drivers=True)
                 self._links.append(phone.link)
+                if self.link_lost:
+                    self.vanish(phone.link)
                 return phone.link
         return BumbleLink(self, None, drivers=False)
 

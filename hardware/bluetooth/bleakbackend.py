@@ -19,8 +19,9 @@ from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
-from bleak.exc import BleakError
-from bumble import att, hci
+from bleak.exc import BleakBluetoothNotAvailableError, BleakError
+from bleak.exc import BleakBluetoothNotAvailableReason as NotAvailable
+from bumble import att, core, hci
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Advertisement, Connection
 from bumble.gatt_client import CharacteristicProxy
@@ -72,6 +73,7 @@ class BumbleBleakClient(BaseBleakClient):
         """Connects, agrees on the MTU and discovers everything; encrypts if there is a bond."""
         address = hci.Address(self.address, hci.Address.RANDOM_DEVICE_ADDRESS)
         central = self.radio.central
+        _must_be_on(self.radio)
         async with asyncio.timeout(kwargs.get("timeout", self._timeout)):
             try:
                 self._connection = connection = await central.reach(address)
@@ -128,6 +130,10 @@ class BumbleBleakClient(BaseBleakClient):
                     raise
             await self.radio.central.pair(connection)
             return await guarded(connection, make())
+        except core.TimeoutError as error:
+            # A bearer on which a request was not answered is dead (Core, vol 3 part F 3.3.3).
+            await self.disconnect()
+            raise BleakError(f"ATT: {error}") from error
         except (LinkGone, Refused, att.ATT_Error) as error:
             raise BleakError(str(error)) from error
 
@@ -195,6 +201,7 @@ class BumbleBleakScanner(BaseBleakScanner):
     async def start(self) -> None:
         """Begins to listen."""
         central = self.radio.central
+        _must_be_on(self.radio)
         await central.ready()
         self.seen_devices = {}
         central.device.on(central.device.EVENT_ADVERTISEMENT, self._heard)
@@ -231,6 +238,11 @@ def bleak_backends(radio: PhoneRadio) -> tuple[type[BumbleBleakClient], type[Bum
     client = type("BumbleClient", (BumbleBleakClient,), {"radio": radio})
     scanner = type("BumbleScanner", (BumbleBleakScanner,), {"radio": radio})
     return client, scanner
+
+
+def _must_be_on(radio: PhoneRadio) -> None:
+    if radio.switched_off():
+        raise BleakBluetoothNotAvailableError("Bluetooth is switched off", NotAvailable.POWERED_OFF)
 
 
 def _text(uuid: UUID) -> str:

@@ -136,7 +136,9 @@ class BumbleModule(Module):
             self._foreign.add(handle)
             self._here[connection] = (handle, None)
             return
-        link = self._air.link_of(connection) or self._air.outsider(connection)
+        link = self._air.link_of(connection)
+        if link is None or link.of_own_phone:
+            link = self._air.outsider(connection)
         link.served(peripheral, connection, handle)
         self.links[handle] = link
         self._here[connection] = (handle, link)
@@ -161,6 +163,12 @@ class BumbleModule(Module):
         if here is None:
             return
         handle, link = here
+        if isinstance(link, BumbleLink) and link.of_own_phone and self._air.chunk_late:
+            self._world.kernel.after(self._air.chunk_late.value * 1000, self._hand_on, handle, link, data)
+        else:
+            self._hand_on(handle, link, data)
+
+    def _hand_on(self, handle: int, link: Connection | None, data: bytes) -> None:
         copies = 1
         if isinstance(link, BumbleLink) and link.of_driver and self._air.chunks_disturbed:
             copies = self._air.copies()

@@ -34,6 +34,7 @@ class PhoneRadio:
         drivers: it is the phone that faults befall.
         link: the one it has or makes.
         own: it is a phone of the user's own, in the place of the rig's.
+        switched_off: whether its Bluetooth is.
     """
 
     central: Central
@@ -42,6 +43,7 @@ class PhoneRadio:
     drivers: bool
     link: BumbleLink | None = None
     own: bool = False
+    switched_off: Callable[[], bool] = lambda: False
 
     @property
     def busy(self) -> bool:

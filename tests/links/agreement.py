@@ -126,4 +126,7 @@ class Referee:
             for late_us in range(0, JITTER_US + 1, STEP_US):
                 if draw or late_us:
                     known = self.model
-                    yield _LateModel(known.keys, known.codecs, known.edges, late_us=late_us, draw=draw, _baselines=known._baselines)
+                    yield _LateModel(
+                        known.keys, known.codecs, known.edges,
+                        late_us=late_us, draw=draw, _baselines=known._baselines,
+                    )  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from hardware.bluetooth.air import bumble_air
@@ -25,8 +23,8 @@ MODES = [name for name in CATALOGUE if name.partition(".")[0] in ("bluetooth", "
 
 
 @pytest.fixture(scope="module")
-def referee() -> Iterator[Referee]:
-    yield Referee(emulated_stack(lambda loop: Links(air=bumble_air(loop))))
+def referee() -> Referee:
+    return Referee(emulated_stack(lambda loop: Links(air=bumble_air(loop))))
 
 
 def _agree(referee: Referee, scenarios: list[Scenario]) -> None:
