@@ -161,7 +161,7 @@ class World:
         self.guest_card = Card(keys.guest_card, on_auth=lambda *_: self.log("auth", "guest"))
         self.foreign_card = Card(keys.foreign_card)
         self.reader_faults: ReaderFaults = ReaderFaults(self.reader, (self.card, self.guest_card), self.unsettled)
-        edges.console.on_line(self._console)
+        edges.console.on_line(self.hear_console)
         self.attacker: Attacker = Attacker(self)
         self.internet: Internet = links.internet(self)
         self.server: Server = Server(self)
@@ -423,7 +423,7 @@ class World:
     def _all(self, state: str) -> bool:
         return all(s == state for s in self.plant.latches.values())
 
-    def _console(self, line: str) -> None:
+    def hear_console(self, line: str) -> None:
         """The DUT's log: only its boot banner is told, `boot` and how often it has booted."""
         word, _, rest = line.partition(" ")
         if word == "boot":

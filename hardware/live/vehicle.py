@@ -1,0 +1,389 @@
+"""The vehicle that lives until it is told to end: ECU, plant, server, network, Bluetooth and reader in real time.
+
+What may be done to it from outside goes through its methods, which act inside the kernel. Knows no terminal and no
+HTTP control; they are in the files beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from hardware.bench import Bench
+from hardware.bridge import Bridge
+from hardware.bytestream import open_pty
+from hardware.cloud.certs import HOST, Trust, make_trust
+from hardware.cloud.proxy import LOOPBACK
+from hardware.cloud.wire import WireCloud
+from hardware.model import model_edges
+from hardware.serialport import SerialPort
+from hardware.vehicle import body_codecs, rig_keys, rig_provision
+from hardware.wire import WireLane
+from rig.faults import CATALOGUE
+from rig.kernel import Event, Kernel
+from rig.ports import Edges, Unsupported
+from rig.pump import Pump
+from rig.scenario import Fault, Intent, Scenario, ScenarioError
+from rig.sim.card import Card
+from rig.sim.reader import Pn532Reader
+from rig.trace import Event as TraceEvent
+from rig.trace import Trace, word
+from rig.world.links import Links
+from rig.world.world import Watch, World
+
+T = TypeVar("T")
+
+FOREVER_S = 10 * 365 * 24 * 3600.0
+KEPT = 5_000
+"""How many events of the past are kept."""
+POWER_ON_S, SAFE_S = 0.05, 0.1
+WISH_US = 10_000_000
+TAP_S = 1.5
+MOST_LATE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """What is held up.
+
+    Attributes:
+        bench: whose DUT it is; None: the emulated ECU in this process.
+        defect: planted in an emulated ECU.
+        seed: of all randomness; None: fresh.
+        https_port: where clients connect to; 0: any free port.
+        host: the address that HTTPS and HCI listen on.
+        names: under which clients know the server, beside localhost.
+        bluetooth: the simulated air is there.
+        hci_ports: TCP ports for Bluetooth hosts outside; 0: any free port.
+        reader: another PN532 with a card, for a host outside, on a pseudo-terminal.
+    """
+
+    bench: Bench | None = None
+    defect: str | None = None
+    seed: int | None = None
+    https_port: int = 0
+    host: str = LOOPBACK
+    names: tuple[str, ...] = ()
+    bluetooth: bool = False
+    hci_ports: tuple[int, ...] = ()
+    reader: bool = False
+
+
+class Tail(list[TraceEvent]):
+    """The latest events of an endless trace; somebody is told of each."""
+
+    def __init__(self, told: Callable[[TraceEvent], None]) -> None:
+        super().__init__()
+        self._told = told
+        self.first = 0
+        """The number of the oldest event that is kept."""
+
+    def append(self, event: TraceEvent) -> None:
+        """Adds one; the oldest go."""
+        super().append(event)
+        if len(self) > 2 * KEPT:
+            self.first += len(self) - KEPT
+            del self[: len(self) - KEPT]
+        self._told(event)
+
+
+@dataclass(slots=True)
+class Places:
+    """Where outside clients find the vehicle, once it is up."""
+
+    server: str = ""
+    hci: tuple[str, ...] = ()
+    reader: str = ""
+    dut: str = "emulated ECU in this process"
+
+
+@dataclass(slots=True, eq=False)
+class LiveVehicle:
+    """One vehicle, up as long as the block lasts:
+
+        async with live(options, told, console) as vehicle:
+            await vehicle.ended()
+
+    Attributes:
+        world: all of the rig's side.
+        bridge: to its kernel.
+        trust: certificates; `trust.ca_pem` is what clients must trust.
+        places: where it is found.
+    """
+
+    world: World
+    bridge: Bridge
+    trust: Trust
+    tail: Tail
+    places: Places = field(default_factory=Places)
+    _stop: Event[str] | None = None
+    _over: asyncio.Future[str] | None = None
+    _held: dict[str, tuple[Fault, Callable[[], None]]] = field(default_factory=dict)
+    _boots: int = 0
+
+    # -- looking -----------------------------------------------------------------------------------
+
+    @property
+    def doors(self) -> dict[str, str]:
+        """Each latch: locked, unlocked or between."""
+        words = {"L": "locked", "U": "unlocked", "X": "between"}
+        return {door: words[state] for door, state in self.world.plant.latches.items()}
+
+    @property
+    def locked(self) -> str:
+        """All doors in a word: locked, unlocked or mixed."""
+        states = set(self.doors.values())
+        return states.pop() if len(states) == 1 else "mixed"
+
+    @property
+    def faults(self) -> dict[str, dict[str, int]]:
+        """The failures that hold, with their parameters."""
+        return {mode: dict(fault.params) for mode, (fault, _) in self._held.items()}
+
+    @property
+    def supply_mv(self) -> int:
+        """At the DUT's pin."""
+        return self.world.supply.lowest(12_600)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that can be seen at a glance."""
+        return {
+            "vin": self.world.vin,
+            "doors": self.doors,
+            "state": self.locked,
+            "faults": self.faults,
+            "online": self.world.tcu.reachable,
+            "supply_mv": self.supply_mv,
+            "uptime_s": self.world.kernel.now / 1e6,
+        }
+
+    # -- doing -------------------------------------------------------------------------------------
+
+    async def inside(self, do: Callable[[], T]) -> T:
+        """Does something as an event of the kernel."""
+
+        async def act() -> T:
+            return do()
+
+        return await self.bridge.actor(act(), "from outside")
+
+    async def fail(self, mode: str, params: dict[str, int] | None = None) -> None:
+        """Has a failure begin; one that holds already begins anew with these parameters.
+
+        Raises:
+            ScenarioError: there is no such mode or parameter, or a value is out of its range.
+            Unsupported: the bench cannot make it.
+        """
+        known = CATALOGUE.get(mode)
+        if known is None:
+            near = difflib.get_close_matches(mode, CATALOGUE, 3)
+            mend = f"do you mean {', '.join(near)}?" if near else "`modes` lists all"
+            raise ScenarioError(f"there is no failure mode {mode!r}; {mend}")
+        ranges = {param.name: param for param in known.params}
+        for name, value in (params or {}).items():
+            if name not in ranges:
+                raise ScenarioError(f"{mode} has no parameter {name!r}; it has {', '.join(ranges) or 'none'}")
+            if not ranges[name].low <= value <= ranges[name].high:
+                raise ScenarioError(f"{mode}: {name} is from {ranges[name].low} to {ranges[name].high}, not {value}")
+        if known.capability and known.capability not in self.world.edges.capabilities:
+            raise Unsupported(f"this vehicle cannot make {mode}: its bench lacks {known.capability}")
+        await self.heal(mode)
+        fault = Fault(mode, 0, None, tuple(sorted((params or {}).items())))
+        self._held[mode] = (fault, await self.inside(lambda: known.begin(self.world, fault)))
+        self.world.log("fault", 0, mode, 1)
+
+    async def heal(self, mode: str | None = None) -> list[str]:
+        """Ends one failure, or all; returns those that had held."""
+        ended = [mode] if mode in self._held else list(self._held) if mode is None else []
+        for name in ended:
+            _, release = self._held.pop(name)
+            await self.inside(release)
+            self.world.log("fault", 0, name, 0)
+        return ended
+
+    async def tap(self, whose: str = "driver", seconds: float = TAP_S) -> None:
+        """Holds a card to the reader.
+
+        Raises:
+            ScenarioError: there is no such card.
+        """
+        world = self.world
+        cards = {"driver": world.card, "guest": world.guest_card, "foreign": world.foreign_card}
+        if whose not in cards:
+            raise ScenarioError(f"there is no card {whose!r}; there are {', '.join(cards)}")
+
+        async def hold() -> None:
+            world.log("tap", 0, whose)
+            world.reader.place(cards[whose])
+            await world.kernel.sleep(seconds)
+            world.reader.remove(cards[whose])
+            world.log("untap", 0, whose)
+
+        await self.bridge.actor(hold(), "tap")
+
+    async def wish(self, intent: Intent) -> str:
+        """Has the rig's own phone do something; returns what it tells its driver, 10 s later at most."""
+        world = self.world
+        phone = world.phone if intent.who == "driver" else world.guest
+
+        async def pursue() -> None:
+            now = world.kernel.now
+            world.log("intent", 0, intent.want, intent.via)
+            await phone.pursue(0, intent, now, now + WISH_US)
+
+        await self.bridge.actor(pursue(), "wish")
+        return next(word(e, 3) for e in reversed(self.tail) if e[1] == "told")
+
+    async def reset(self, seconds: float = 0.2) -> None:
+        """Cuts the ECU's supply for a moment."""
+        await self.fail("power.reset")
+        await asyncio.sleep(seconds)
+        await self.heal("power.reset")
+
+    def stop(self, why: str = "") -> None:
+        """Ends it: supply off, then everything closed."""
+        stop = self._stop
+        if stop is not None:
+            self.bridge.kernel.post(_set_once, stop, why)
+
+    async def ended(self) -> str:
+        """Waits until it is over; returns why."""
+        assert self._over is not None
+        return await asyncio.shield(self._over)
+
+    # -- its life ----------------------------------------------------------------------------------
+
+    async def _live(self) -> str:
+        """Power on, until it is told to stop; then the supply is off and what is held is let go."""
+        world, stop = self.world, self._stop
+        assert stop is not None
+        world.plant.set_latches("L")
+        world.plant.set_supply(0)
+        world.gateway.start()
+        world.tcu.start()
+        world.air.module.start()
+        await world.kernel.sleep(POWER_ON_S)
+        world.apply_supply()
+        why = await stop.wait()
+        for _, release in self._held.values():
+            release()
+        self._held.clear()
+        world.plant.set_supply(0)
+        await world.kernel.sleep(SAFE_S)
+        return why
+
+
+def _set_once(stop: Event[str], why: str) -> None:
+    if not stop.is_set:
+        stop.set(why)
+
+
+@contextlib.asynccontextmanager
+async def live(
+    options: LiveOptions,
+    told: Callable[[TraceEvent], None] = lambda _event: None,
+    console: Callable[[str], None] = lambda _line: None,
+) -> AsyncIterator[LiveVehicle]:
+    """Holds a vehicle up.
+
+    Args:
+        options: what is held up.
+        told: of every event of its trace.
+        console: of every line of the ECU's console.
+
+    Raises:
+        LaneError: the bench's DUT cannot be brought up.
+        OSError: a port is taken.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        loop = asyncio.get_running_loop()
+        kernel = Kernel()
+        kernel.edges += 1
+        seed = options.seed if options.seed is not None else secrets.randbits(32)
+        scenario = Scenario(seed=seed)
+        tail = Tail(told)
+        trace = Trace(events=tail, fidelity="wire")
+        places = Places()
+        lost: asyncio.Task[str] | None = None
+        if options.bench is not None and options.bench.fidelity == "wire":
+            lane = await stack.enter_async_context(WireLane(options.bench, defect=options.defect, seed=options.seed))
+            edges: Edges = await lane.fresh(kernel)
+            places.dut = f"bench {options.bench.name}"
+            lost = loop.create_task(lane.wait_lost())
+            stack.callback(lost.cancel)
+        else:
+            edges = model_edges(
+                kernel, defect=options.defect, seed=seed, identities=rig_provision(), collapse=False
+            )
+        trust = make_trust(("localhost", LOOPBACK, HOST, *options.names), classic=True)
+        cloud = WireCloud(kernel, trust)
+        links = cloud.links()
+        if options.bluetooth or options.hci_ports:
+            links = _with_bluetooth(links, loop)
+        world = World(kernel, edges, scenario, rig_keys(), body_codecs(), trace, Watch(), links)
+        stack.callback(world.air.close)
+        edges.console.on_line(lambda line: _both(world, console, line))
+        vehicle = LiveVehicle(world, cloud.bridge, trust, tail, places)
+        vehicle._stop = Event(kernel, "stop")
+        await cloud.start(options.https_port, options.host)
+        stack.push_async_callback(cloud.close)
+        places.server = f"https://localhost:{cloud.phones.port}"
+        places.hci = await _hci(stack, world, options)
+        if options.reader:
+            places.reader = _second_reader(stack, loop, kernel, random.Random(seed))
+        pump = Pump(kernel, max_late=MOST_LATE_S)
+        over = loop.create_task(pump.drive(vehicle._live(), until=FOREVER_S))
+        vehicle._over = over
+        if lost is not None:
+            lost.add_done_callback(lambda done: None if done.cancelled() else vehicle.stop(done.result()))
+        try:
+            yield vehicle
+        finally:
+            vehicle.stop()
+            await asyncio.gather(over, return_exceptions=True)
+
+
+def _both(world: World, console: Callable[[str], None], line: str) -> None:
+    world.hear_console(line)
+    console(line)
+
+
+def _with_bluetooth(links: Links, loop: asyncio.AbstractEventLoop) -> Links:
+    from hardware.bluetooth.air import bumble_air  # noqa: PLC0415  # an optional dependency
+
+    return replace(links, air=bumble_air(loop))
+
+
+async def _hci(stack: contextlib.AsyncExitStack, world: World, options: LiveOptions) -> tuple[str, ...]:
+    """Opens TCP ports where Bluetooth hosts outside get a controller on the vehicle's air."""
+    if not options.hci_ports:
+        return ()
+    from hardware.bluetooth.air import BumbleAir  # noqa: PLC0415  # an optional dependency
+    from hardware.bluetooth.hciport import serve  # noqa: PLC0415  # as above
+
+    air = world.air
+    assert isinstance(air, BumbleAir)
+    found = []
+    for port in options.hci_ports:
+        server = await serve(air.ether, options.host, port, world.rng(f"hci {port}"))
+        stack.callback(server.close)
+        host, bound = server.sockets[0].getsockname()[:2]
+        found.append(f"tcp-client:{host}:{bound}")
+    return tuple(found)
+
+
+def _second_reader(
+    stack: contextlib.AsyncExitStack, loop: asyncio.AbstractEventLoop, kernel: Kernel, rng: random.Random
+) -> str:
+    """A PN532 with the driver's card in its field, for a host outside."""
+    stream, path = open_pty(loop, "reader")
+    stack.callback(stream.close)
+    reader = Pn532Reader(kernel, SerialPort(kernel, stream), rng)
+    reader.place(Card(rig_keys().card))
+    return path
