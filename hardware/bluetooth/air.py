@@ -15,6 +15,7 @@ from bumble.device import Connection as BumbleConnection
 
 from hardware.bluetooth import profile
 from hardware.bluetooth.bonds import Bonds, private_address, static_address
+from hardware.bluetooth.central import MTU as PHONE_MTU
 from hardware.bluetooth.central import Central, Refused
 from hardware.bluetooth.controller import RigConnection, RigController
 from hardware.bluetooth.device import LinkGone
@@ -42,6 +43,7 @@ class BumbleAir(Air):
     Attributes:
         ether: the simulated air.
         style: how phones write messages.
+        mtu: what phones ask for.
         name: the module's.
     """
 
@@ -51,6 +53,7 @@ class BumbleAir(Air):
         loop: asyncio.AbstractEventLoop,
         style: profile.Style = profile.Style.CHUNKS,
         radios: Radios | None = None,
+        mtu: int = PHONE_MTU,
     ) -> None:
         """Makes the links of a world.
 
@@ -59,8 +62,10 @@ class BumbleAir(Air):
             loop: the running loop, in virtual or in real time.
             style: how phones write messages.
             radios: real ones, in the place of the simulated air.
+            mtu: the ATT MTU that phones ask for, 23 to 517.
         """
         self.loop = loop
+        self.mtu = mtu
         self._radios = radios
         self._tasks: set[asyncio.Task[Any]] = set()
         self.style = style
@@ -259,13 +264,13 @@ class BumbleAir(Air):
                 raise LinkError("lost while connecting")
             central.database = peripheral.database
         self._step("bluetooth.subscribe", always)
-        small = bool(self.small_mtu) and not always
+        mtu = SMALL_MTU if self.small_mtu and not always else self.mtu
         kernel = self.world.kernel
 
         def told(message: bytes) -> None:
             kernel.post(link.arrived, message)
 
-        link.agreed(await self.ask(phone.subscribe(connection, small, told), "subscribe"))
+        link.agreed(await self.ask(phone.subscribe(connection, mtu, told), "subscribe"))
         if not link.up:
             raise LinkError("lost while connecting")
 
@@ -403,7 +408,10 @@ def _taken(task: asyncio.Task[Any]) -> None:
 
 
 def bumble_air(
-    loop: asyncio.AbstractEventLoop, style: profile.Style = profile.Style.CHUNKS, radios: Radios | None = None
+    loop: asyncio.AbstractEventLoop,
+    style: profile.Style = profile.Style.CHUNKS,
+    radios: Radios | None = None,
+    mtu: int = PHONE_MTU,
 ) -> Callable[[World], Air]:
     """Makes the Bluetooth links of worlds on a loop; see `BumbleAir`."""
-    return lambda world: BumbleAir(world, loop, style, radios)
+    return lambda world: BumbleAir(world, loop, style, radios, mtu)

@@ -21,7 +21,7 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import BleakBluetoothNotAvailableError, BleakError
 from bleak.exc import BleakBluetoothNotAvailableReason as NotAvailable
-from bumble import att, core, hci
+from bumble import att, hci
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Advertisement, Connection
 from bumble.gatt_client import CharacteristicProxy
@@ -130,10 +130,6 @@ class BumbleBleakClient(BaseBleakClient):
                     raise
             await self.radio.central.pair(connection)
             return await guarded(connection, make())
-        except core.TimeoutError as error:
-            # A bearer on which a request was not answered is dead (Core, vol 3 part F 3.3.3).
-            await self.disconnect()
-            raise BleakError(f"ATT: {error}") from error
         except (LinkGone, Refused, att.ATT_Error) as error:
             raise BleakError(str(error)) from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from bumble import hci, utils
+from bumble import core, hci, utils
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.host import Host
 from bumble.keys import KeyStore
@@ -109,21 +109,31 @@ def just_works(_connection: Connection) -> PairingConfig:
 
 
 async def guarded(connection: Connection, work: Any) -> Any:
-    """Awaits something that needs a connection.
+    """Awaits something that needs a connection, and no longer than it lives.
 
-    A disconnection cancels what Bumble awaits, which must not look like a cancellation of our own; and a request
-    on a connection that is gone already would wait for 30 s.
+    A disconnection cancels what Bumble awaits, which must not look like a cancellation of our own; and what Bumble
+    asks on a connection that is gone already would wait for 30 s, the later requests of a procedure too.
 
     Raises:
-        LinkGone: the connection is gone.
+        LinkGone: the connection is gone, or a request was not answered.
     """
     if connection.device.connections.get(connection.handle) is not connection:
         work.close()
         raise LinkGone("the connection is gone")
+    task = asyncio.ensure_future(work)
+
+    def gone(_reason: int) -> None:
+        task.cancel()
+
+    connection.on(connection.EVENT_DISCONNECTION, gone)
     try:
-        return await work
+        return await task
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        own = asyncio.current_task()
+        if own is not None and own.cancelling():
             raise
         raise LinkGone("the connection was lost") from None
+    except core.TimeoutError as error:
+        raise LinkGone(str(error)) from error
+    finally:
+        connection.remove_listener(connection.EVENT_DISCONNECTION, gone)

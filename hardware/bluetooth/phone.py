@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from bumble import hci
 from bumble.device import Connection as BumbleConnection
 
-from hardware.bluetooth.central import MTU, Central
+from hardware.bluetooth.central import Central
 from hardware.bluetooth.profile import Collector
-from rig.world.btlink import SMALL_MTU
 
 if TYPE_CHECKING:
     from hardware.bluetooth.controller import RigController
@@ -73,7 +72,7 @@ class PhoneRadio:
         """See `Central.connect`."""
         return await self.central.connect(name)
 
-    async def subscribe(self, connection: BumbleConnection, small: bool, told: Callable[[bytes], None]) -> int:
+    async def subscribe(self, connection: BumbleConnection, mtu: int, told: Callable[[bytes], None]) -> int:
         """See `Central.subscribe`; whole messages are told."""
         collector = Collector()
 
@@ -81,4 +80,4 @@ class PhoneRadio:
             for message in collector.add(bytes(chunk)):
                 told(message)
 
-        return await self.central.subscribe(connection, SMALL_MTU if small else MTU, heard)
+        return await self.central.subscribe(connection, mtu, heard)
