@@ -115,17 +115,17 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
-async def _only_loopback(request: web.Request, go_on: Next) -> web.StreamResponse:
+async def _only_loopback(request: web.Request, handler: Next) -> web.StreamResponse:
     host = request.host.rpartition(":")[0] if ":" in request.host.rpartition("]")[2] else request.host
     if host not in HOSTS:
         return web.Response(status=403, text="the control endpoint answers on loopback, by its own names, alone\n")
-    return await go_on(request)
+    return await handler(request)
 
 
 @web.middleware
-async def _words(request: web.Request, go_on: Next) -> web.StreamResponse:
+async def _words(request: web.Request, handler: Next) -> web.StreamResponse:
     """What cannot be done is told in words."""
     try:
-        return await go_on(request)
+        return await handler(request)
     except (CommandError, ScenarioError, Unsupported) as error:
         return web.Response(status=422, text=f"{error}\n")

@@ -1,0 +1,1 @@
+"""Tests of the vehicle that is held up for outside clients."""
