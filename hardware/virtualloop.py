@@ -21,6 +21,7 @@ from rig.schedule import Handle
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+FAR_US = 1 << 62
 SWEEPS = 1000
 """How many turns of the loop the tasks that are left get to end, once they were cancelled."""
 
@@ -54,6 +55,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._closers: list[Callable[[], Coroutine[Any, Any, object]]] = []
         # BaseEventLoop asks a selector what to wait for; there is nothing but the kernel to wait for.
         self._selector = self
+        kernel._guest = self._ready
         self.set_exception_handler(self._alarm)
 
     def time(self) -> float:
@@ -126,6 +128,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         """From now on timers go to a kernel of their own: the run's is over, and nothing waits for time any more."""
         aside = Kernel()
         aside.now = self.kernel.now
+        aside._guest = self._ready
         self.kernel = aside
         self._over = True
 
@@ -165,13 +168,13 @@ class VirtualLoop(base_events.BaseEventLoop):
             self._check_run(kernel)
             if kernel._jobs or kernel._expiries:
                 kernel._loop(kernel.now)
-            if timeout == 0:
+            if timeout == 0 or self._ready:
                 return []
-            while not self._ready:
-                due = kernel.next_event()
-                if due is None or (self._until_us is not None and due > self._until_us):
-                    raise self._end_of_time(kernel)
-                kernel._loop(max(due, kernel.now))
+            until_us = FAR_US if self._until_us is None else self._until_us
+            # Runs on until something of asyncio's is ready: the kernel looks after each instant.
+            kernel._loop(until_us)
+            if not self._ready:
+                raise self._end_of_time(kernel)
             return []
         finally:
             kernel._outside = playing

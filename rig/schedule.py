@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from heapq import heapify, heappop, heappush
 from operator import itemgetter
 from typing import Any, Protocol, TypeVarTuple
@@ -48,7 +48,7 @@ class Schedule:
 
     __slots__ = (
         "now", "events", "_heap", "_cyclic", "_jobs", "_expiries", "_seq", "_dead", "_outside", "_host",
-        "_closed", "_misuse", "_until_us",
+        "_closed", "_misuse", "_until_us", "_guest",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -69,6 +69,8 @@ class Schedule:
         # How far the loop may go at present; nothing runs outside it.
         self._until_us = -1
         self._misuse: Outside | None = None
+        # What a host has ready to run besides; while there is something, time does not go on.
+        self._guest: Collection[object] = ()
 
     def at(self, us: int, fn: Callable[[*Ts], object], *args: *Ts) -> Handle:
         """Calls `fn(*args)` at `us`; a time that is past means now, after all that is set already."""
@@ -134,7 +136,7 @@ class Schedule:
         Saves an event to a callback that would only set itself again: as the last thing it does, it may go on
         as if it had been called at `us`.
         """
-        if self._jobs or self._expiries or us > self._until_us:
+        if self._jobs or self._expiries or self._guest or us > self._until_us:
             return False
         heap, cyclic = self._heap, self._cyclic
         if (heap and heap[0][0] <= us) or (cyclic and cyclic[0][0] <= us):
@@ -198,9 +200,9 @@ class Schedule:
     # For hosts
 
     def _loop(self, until_us: int) -> None:
-        """Fires everything up to `until_us`; returns when nothing is left before it."""
+        """Fires everything up to `until_us`; returns when nothing is left before it, or the host has something ready."""
         heap, cyclic, jobs, expiries = self._heap, self._cyclic, self._jobs, self._expiries
-        pop, pop_job = heappop, jobs.popleft
+        pop, pop_job, guest = heappop, jobs.popleft, self._guest
         count = self.events
         limit = count + LIVELOCK_EVENTS
         fn: Any = None
@@ -220,6 +222,8 @@ class Schedule:
                     fn = self._expire
                     fn(expiries.popleft())
                     continue
+                if guest:
+                    return
                 if cyclic and (not heap or cyclic[0] < heap[0]):
                     source = cyclic
                 elif heap:
