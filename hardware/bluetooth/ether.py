@@ -275,17 +275,22 @@ class Ether(link.LocalLink):
         channel.begin()
         return own
 
-    def _first_event(self, channel: Channel) -> None:
-        """Both ends have a connection from here on; one whose first packets are not heard fails soon after."""
+    def _first_event(self, channel: Channel, number: int = 1) -> None:
+        """Both ends have a connection from here on; one of whose first packets none is heard has failed."""
         central, peripheral = channel.central, channel.peripheral
-        if peripheral.rig in self.controllers:
+        there = peripheral.rig in self.controllers
+        if there and number == 1:
             peripheral.rig.accept(peripheral)
-            if channel.cut or self.weather.hears(central.rig):
-                channel.begin()
-                return
-        channel.cut = True
-        for end in (central, peripheral):
-            self.at(self.now_us() + FAIL_EVENTS * CONNECTION_EVENT_US, end.lost, NOT_ESTABLISHED)
+        if channel.cut:
+            return
+        if there and self.weather.hears(central.rig):
+            channel.begin()
+        elif number < FAIL_EVENTS:
+            self.at(self.now_us() + CONNECTION_EVENT_US, self._first_event, channel, number + 1)
+        else:
+            channel.cut = True
+            for end in (central, peripheral):
+                end.lost(NOT_ESTABLISHED)
 
 
 def _octets(pdu: ll.ControlPdu) -> bytes:

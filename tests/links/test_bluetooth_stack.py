@@ -86,7 +86,7 @@ def test_messages_pass_both_ways_at_any_mtu_in_every_style(most: int, style: Sty
 
     stage = BlueStage(style=style, mtu=517).play(story)
     agreed = most
-    fits = LONGEST_REQUEST <= agreed - 3
+    fits = agreed - 3 >= LONGEST_REQUEST
     if style is Style.SHORT or (style is Style.CHUNKS and agreed == 23):
         used = WRITE_COMMAND  # at the smallest MTU phones wait for no acknowledgements, as at `model`
     else:
