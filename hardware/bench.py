@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import can
 import serial
@@ -37,6 +37,7 @@ __all__ = [
     "load_bench",
 ]
 
+Fidelity = Literal["model", "stack", "wire"]
 PTY = "pty"
 """In place of a port: the emulated ECU's process makes a pseudo-terminal."""
 LANE = "{lane}"
@@ -122,19 +123,21 @@ class Bench:
     Attributes:
         name: short name.
         text: one line on what it is.
-        fidelity: "model" (in process, virtual time) or "wire" (real time, real lines).
+        fidelity: "model" (in process, virtual time), "stack" (the same with real stacks on the outer links) or "wire"
+            (real time, real lines).
         dut: who plays the DUT.
         uncertainty_ms: what a measured time may be off by; verdicts nearer to a limit are conditional.
         stall_ms: from this lateness of rig or ECU process on, a run is inconclusive.
         lanes: how many DUTs may be used at once.
-        can, reader, console, io: where the lines are; None at "model".
+        can, reader, console, io: where the lines are; None in virtual time.
         path: the file it came from.
         bluetooth: the radios; None: the link stays a model, in real time too.
+        https: phone, server and car speak HTTPS on loopback; False: that link stays a model, in real time too.
     """
 
     name: str
     text: str
-    fidelity: Literal["model", "wire"]
+    fidelity: Fidelity
     dut: DutSpec
     uncertainty_ms: int
     stall_ms: int
@@ -145,6 +148,7 @@ class Bench:
     io: SerialSpec | None
     path: Path
     bluetooth: BluetoothSpec | None = None
+    https: bool = False
 
     @property
     def serial_lines(self) -> dict[str, SerialSpec]:
@@ -218,7 +222,7 @@ def _read(path: Path) -> Bench:
     top = Table.load(path)
     name = top.text("name", default=path.stem)
     text = top.text("text", default=name)
-    fidelity = cast(Literal["model", "wire"], top.text("fidelity", choices=("model", "wire")))
+    fidelity = cast(Fidelity, top.text("fidelity", choices=get_args(Fidelity)))
     wire = fidelity == "wire"
     dut = _read_dut(top.table("dut", 'who plays the DUT: kind = "emulated" or "external"'))
     if dut.kind == "external" and not wire:
@@ -243,10 +247,15 @@ def _read(path: Path) -> Bench:
         if not wire:
             raise top.error("bluetooth", "radios are in real time", 'use fidelity = "wire", or remove the table')
         bluetooth = _read_bluetooth(top.table("bluetooth", "which radios the Bluetooth link has"))
+    https = False
+    if top.has("cloud"):
+        if not wire:
+            raise top.error("cloud", "loopback is in real time", 'use fidelity = "wire", or remove the table')
+        https = _read_cloud(top.table("cloud", "what phone, server and car speak"))
     top.end()
     bench = Bench(
         name, text, fidelity, dut, uncertainty, stall, lanes,
-        body, lines.get("reader"), lines.get("console"), lines.get("io"), path, bluetooth,
+        body, lines.get("reader"), lines.get("console"), lines.get("io"), path, bluetooth, https,
     )  # fmt: skip
     _check_ports(top, bench)
     return bench
@@ -315,6 +324,12 @@ def _read_bluetooth(table: Table) -> BluetoothSpec | None:
     return BluetoothSpec(module, phone)
 
 
+def _read_cloud(table: Table) -> bool:
+    speaks = table.text("server", choices=("https", "model"))
+    table.end()
+    return speaks == "https"
+
+
 def _check_ports(top: Table, bench: Bench) -> None:
     """What must hold between the tables of a file."""
     ports = {name: line.port for name, line in bench.serial_lines.items()}
@@ -353,6 +368,9 @@ def check_bench(bench: Bench) -> list[Finding]:
     """
     if bench.fidelity == "model":
         return [Finding("dut", ok=True, text="emulated ECU in process; needs nothing")]
+    if bench.fidelity == "stack":
+        dut = Finding("dut", ok=True, text="emulated ECU in process")
+        return [dut, _check_cloud(), _check_bluetooth(BluetoothSpec(AIR, AIR))]
     findings = [_check_dut(bench.dut)]
     for lane in range(bench.lanes):
         if bench.can is not None:
@@ -360,6 +378,8 @@ def check_bench(bench: Bench) -> list[Finding]:
         findings += [_check_serial(name, line, lane) for name, line in bench.serial_lines.items()]
     if bench.bluetooth is not None:
         findings.append(_check_bluetooth(bench.bluetooth))
+    if bench.https:
+        findings.append(_check_cloud())
     # Lanes on pseudo-terminals differ in nothing.
     return list(dict.fromkeys(findings))
 
@@ -433,6 +453,12 @@ def _check_serial(name: str, line: SerialSpec, lane: int) -> Finding:
     if line.port == PTY:
         return _check_pty(name)
     return _check_device(name, line.port.replace(LANE, str(lane)))
+
+
+def _check_cloud() -> Finding:
+    if importlib.util.find_spec("aiohttp") is None:
+        return Finding("cloud", ok=False, text="aiohttp is not installed", mend='pip install "unlock-rig[links]"')
+    return Finding("cloud", ok=True, text="HTTPS between phone, server and car, on aiohttp")
 
 
 def _check_bluetooth(spec: BluetoothSpec) -> Finding:

@@ -37,4 +37,4 @@ def emulated_stack(links: Callable[[VirtualLoop], Links], defect: str | None = N
         defect: name of a planted defect, or None for the healthy ECU.
     """
     model = emulated_model(defect)
-    return Stack(model.keys, model.codecs, model.edges, links=links)
+    return Stack(model.keys, model.codecs, model.edges, fidelity="stack", links=links)

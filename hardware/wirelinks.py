@@ -6,14 +6,19 @@ A link that the file does not speak of stays the world's own model. Imports a st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 
 from hardware.bench import Bench, BluetoothSpec
 from hardware.wire import LaneError
+from rig.kernel import Kernel
 from rig.scenario import Scenario
 from rig.world.links import MODELS, Links
+
+
+async def _nothing() -> None:
+    """There is nothing to open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +27,35 @@ class WireLinks:
 
     Attributes:
         links: makes them.
+        start: to be awaited when the world is built.
         lost: done when one of them is gone, with the cause; None: none can go.
     """
 
     links: Links
     lost: asyncio.Future[str] | None = None
+    start: Callable[[], Awaitable[None]] = _nothing
 
 
 @asynccontextmanager
-async def wire_links(bench: Bench, scenario: Scenario) -> AsyncIterator[WireLinks]:
-    """Opens the links of a bench.
+async def wire_links(bench: Bench, scenario: Scenario, kernel: Kernel) -> AsyncIterator[WireLinks]:
+    """Opens the links of a bench for a run on a kernel.
 
     Raises:
         Unsupported: the bench's links cannot make a fault of the scenario.
         LaneError: a radio cannot be opened.
     """
-    if bench.bluetooth is None:
-        yield WireLinks(MODELS)
-        return
-    async with _bluetooth(bench.bluetooth, scenario) as links:
-        yield links
+    async with AsyncExitStack() as stack:
+        opened = WireLinks(MODELS)
+        if bench.bluetooth is not None:
+            opened = await stack.enter_async_context(_bluetooth(bench.bluetooth, scenario))
+        if bench.https:
+            from hardware.cloud.wire import WireCloud  # noqa: PLC0415  # an optional dependency
+
+            cloud = WireCloud(kernel)
+            stack.push_async_callback(cloud.close)
+            links = replace(opened.links, internet=cloud.internet, tcu=cloud.tcu)
+            opened = WireLinks(links, opened.lost, cloud.start)
+        yield opened
 
 
 @asynccontextmanager

@@ -55,8 +55,9 @@ async def play(lane: WireLane, scenario: Scenario, watch: Watch) -> Trace:
     require(scenario, edges.capabilities, lane.bench.name)
     pump = Pump(kernel, max_late=lane.bench.stall_ms / 1000)
     gone = ""
-    async with wire_links(lane.bench, scenario) as outer:
+    async with wire_links(lane.bench, scenario, kernel) as outer:
         world = World(kernel, edges, scenario, rig_keys(), body_codecs(), trace, watch, outer.links)
+        await outer.start()
         story = asyncio.ensure_future(pump.drive(world.story(), until=LONGEST_S))
         lost = asyncio.ensure_future(lane.wait_lost())
         watched = {story, lost} | ({outer.lost} if outer.lost is not None else set())

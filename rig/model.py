@@ -50,6 +50,7 @@ class Model:
         watch: how long outcomes are watched, unless a run says otherwise.
         runs: how many worlds were run.
         simulated_us: how much simulated time they took together.
+        fidelity: what its traces are called.
     """
 
     keys: Keys
@@ -58,6 +59,7 @@ class Model:
     watch: Watch = field(default_factory=lambda: Watch(closing=True))
     runs: int = 0
     simulated_us: int = 0
+    fidelity: str = "model"
     _baselines: dict[tuple[str, str, bool], int] = field(default_factory=dict)
 
     def run(self, scenario: Scenario, watch: Watch | None = None) -> Trace:
@@ -70,7 +72,7 @@ class Model:
         check_faults(scenario)
         check_attacks(scenario)
         kernel = Kernel()
-        trace = Trace()
+        trace = Trace(fidelity=self.fidelity)
         events = trace.events
 
         def frame(at_us: int, can_id: int, data: bytes, sender: str) -> None:

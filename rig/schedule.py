@@ -200,7 +200,7 @@ class Schedule:
     # For hosts
 
     def _loop(self, until_us: int) -> None:
-        """Fires everything up to `until_us`; returns when nothing is left before it, or the host has something ready."""
+        """Fires everything up to `until_us`; returns when nothing is left, or the host has something ready."""
         heap, cyclic, jobs, expiries = self._heap, self._cyclic, self._jobs, self._expiries
         pop, pop_job, guest = heappop, jobs.popleft, self._guest
         count = self.events
