@@ -33,12 +33,14 @@ class Pumped:
         model: whose DUT, keys and codecs it is.
         client: a phone client in the place of somebody's phone; None: the rig's own phones.
         who: in whose place: "phone" is the driver's, "guest" the guest's.
+        bluetooth: the Bluetooth link is Bumble's on simulated air; False: a model.
         stalls: how often a run was late by more than `MOST_LATE_S`.
     """
 
     model: Model
     client: MakeClient | None = None
     who: str = "phone"
+    bluetooth: bool = False
     stalls: int = field(default=0, init=False)
 
     async def run(self, scenario: Scenario, watch: Watch) -> Trace:
@@ -57,6 +59,10 @@ class Pumped:
         edges = model.edges(kernel, scenario, frame)
         cloud = WireCloud(kernel)
         links = cloud.links()
+        if self.bluetooth:
+            from hardware.bluetooth.air import bumble_air  # noqa: PLC0415  # an optional dependency
+
+            links = replace(links, air=bumble_air(asyncio.get_running_loop()))
         if self.client is not None:
             phone = own_phone(cloud.bridge, cloud.trust.client, self.client, self.who)
             links = replace(links, phone=phone)
@@ -69,6 +75,7 @@ class Pumped:
             for person in (world.phone, world.guest):
                 if isinstance(person, OwnPhone):
                     await person.close()
+            world.air.close()
             await cloud.close()
         self.stalls += len(pump.stalls)
         return trace
