@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bumble import hci, ll
 from bumble.device import Connection as BumbleConnection
+from bumble.transport.common import TransportLostError
 
 from hardware.bluetooth import profile
 from hardware.bluetooth.bonds import Bonds, private_address, static_address
@@ -109,7 +110,7 @@ class BumbleAir(Air):
         """
         try:
             return await self.bridge.task(work, what)
-        except (LinkGone, Refused) as error:
+        except (LinkGone, Refused, TransportLostError) as error:
             raise LinkError(str(error)) from None
 
     def spawn(self, work: Coroutine[Any, Any, object], what: str) -> None:
@@ -403,7 +404,7 @@ def _mark(marks: set[str], name: str, on: bool) -> None:
 def _taken(task: asyncio.Task[Any]) -> None:
     """A link that is gone is no failure; anything else is."""
     error = None if task.cancelled() else task.exception()
-    if error is not None and not isinstance(error, (LinkGone, Refused)):
+    if error is not None and not isinstance(error, (LinkGone, Refused, TransportLostError)):
         raise error
 
 

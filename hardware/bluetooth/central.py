@@ -13,6 +13,7 @@ from typing import Any
 from bumble import att, core, hci
 from bumble.device import Advertisement, Connection, Device
 from bumble.gatt_client import Client
+from bumble.transport.common import TransportLostError
 
 from hardware.bluetooth import profile
 from hardware.bluetooth.bonds import Bonds
@@ -101,7 +102,7 @@ class Central:
             await self.device.host.send_command(hci.HCI_LE_Create_Connection_Cancel_Command())
             connection = await work
             await self.disconnect(connection)
-        except (core.ConnectionError, LinkGone):
+        except (core.ConnectionError, LinkGone, TransportLostError):
             pass
         finally:
             self._giving_up = None
@@ -122,10 +123,16 @@ class Central:
             address = await self._first(found)
         finally:
             device.remove_listener(device.EVENT_ADVERTISEMENT, heard)
-            device.scanning = False
-            await asyncio.shield(device.stop_scanning())
+            await asyncio.shield(self._stop_scanning())
         assert isinstance(address, hci.Address)
         return address
+
+    async def _stop_scanning(self) -> None:
+        """Runs to its end even if nobody waits any more: else the controller would go on."""
+        try:
+            await self.device.stop_scanning()
+        except (hci.HCI_Error, TransportLostError):
+            pass
 
     async def _first(self, work: asyncio.Future[Any]) -> Any:
         """The result of `work`, unless the attempt is abandoned before."""

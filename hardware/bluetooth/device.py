@@ -44,6 +44,11 @@ class QuietHost(Host):
         elif isinstance(packet, hci.HCI_AclDataPacket):
             self.on_hci_acl_data_packet(packet)
 
+    def on_transport_lost(self) -> None:
+        """The controller is gone; a command that was given up meanwhile cannot fail any more."""
+        if self.pending_response is None or not self.pending_response.done():
+            super().on_transport_lost()  # type: ignore[no-untyped-call]  # Bumble's has no annotations
+
     def on_command_processed(
         self, event: hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event
     ) -> None:

@@ -45,6 +45,11 @@ class HciPort(asyncio.Protocol):
         if self.controller is not None:
             self.controller.on_packet(packet)
 
+    def close(self) -> None:
+        """Ends the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
     def connection_lost(self, _error: Exception | None) -> None:
         """The host is gone, and its controller with it, as a dongle that is pulled."""
         if self.controller is not None:
@@ -61,14 +66,56 @@ class _Down:
             self._transport.write(packet)
 
 
-async def serve(ether: Ether, host: str, port: int, rng: random.Random) -> asyncio.Server:
+class HciServer:
+    """A port that is listened on; every host that connects is given a controller of its own.
+
+    Attributes:
+        spec: the transport's text, with which Bumble hosts reach it.
+    """
+
+    def __init__(self, ether: Ether, rng: random.Random) -> None:
+        self._ether = ether
+        self._rng = rng
+        self._ports: list[HciPort] = []
+        self._server: asyncio.Server | None = None
+        self.spec = ""
+
+    async def listen(self, host: str, port: int) -> None:
+        """Begins to listen; port 0: any that is free.
+
+        Raises:
+            OSError: the port cannot be had.
+        """
+        self._server = await asyncio.get_running_loop().create_server(self._port, host, port)
+        self.spec = "tcp-client:{}:{}".format(*self._server.sockets[0].getsockname()[:2])
+
+    def _port(self) -> HciPort:
+        port = HciPort(self._ether, self._rng)
+        self._ports.append(port)
+        return port
+
+    def pull(self) -> None:
+        """Ends every host's connection, as if its dongle were pulled."""
+        for port in self._ports:
+            port.close()
+        self._ports.clear()
+
+    def close(self) -> None:
+        """Listens no more, and ends every host's connection."""
+        if self._server is not None:
+            self._server.close()
+        self.pull()
+
+
+async def serve(ether: Ether, host: str, port: int, rng: random.Random) -> HciServer:
     """Listens for hosts; each that connects is given a controller on the simulated air.
 
     Raises:
         OSError: the port cannot be had.
     """
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: HciPort(ether, rng), host, port)
+    server = HciServer(ether, rng)
+    await server.listen(host, port)
+    return server
 
 
 async def _main(addresses: list[str]) -> None:
@@ -78,9 +125,8 @@ async def _main(addresses: list[str]) -> None:
     for address in addresses:
         host, _, port = address.rpartition(":")
         servers.append(await serve(ether, host or "127.0.0.1", int(port), rng))
-    bound = " ".join("tcp-client:{}:{}".format(*server.sockets[0].getsockname()[:2]) for server in servers)
-    print(f"controllers {bound}", flush=True)
-    await asyncio.gather(*(server.serve_forever() for server in servers))
+    print("controllers", *(server.spec for server in servers), flush=True)
+    await asyncio.get_running_loop().create_future()
 
 
 if __name__ == "__main__":

@@ -80,6 +80,16 @@ class Tap:
             # Taken, and never sent: without its credit the host would wait instead of writing on.
             self.up(_credit(int.from_bytes(packet[1:3], "little") & 0x0FFF), through=True)
 
+    def lose(self) -> None:
+        """The controller is gone: whatever the host waits for fails."""
+        if self._host is not None:
+            self._host.on_transport_lost()
+
+    async def close(self) -> None:
+        """Lets go of the controller."""
+        self.lose()
+        await self.transport.close()
+
     def up(self, packet: bytes, *, through: bool = False) -> None:
         """From the controller to the host."""
         if self._host is not None and (through or not self.stuck):
@@ -98,6 +108,9 @@ class _Upwards:
 
     def on_packet(self, packet: bytes) -> None:
         self._tap.up(packet)
+
+    def on_transport_lost(self) -> None:
+        self._tap.lose()
 
 
 def _credit(handle: int) -> bytes:
@@ -130,13 +143,13 @@ class Radios:
         try:
             self.phone = await _open("phone", self.phone_spec)
         except RadioError:
-            await self.module.transport.close()
+            await self.module.close()
             raise
 
     async def close(self) -> None:
         """Closes both."""
         for tap in (self.phone, self.module):
-            await tap.transport.close()
+            await tap.close()
 
     async def wait_lost(self) -> str:
         """Waits until a radio is gone; which."""

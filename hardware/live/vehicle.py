@@ -373,8 +373,7 @@ async def _hci(stack: contextlib.AsyncExitStack, world: World, options: LiveOpti
     for port in options.hci_ports:
         server = await serve(air.ether, options.host, port, world.rng(f"hci {port}"))
         stack.callback(server.close)
-        host, bound = server.sockets[0].getsockname()[:2]
-        found.append(f"tcp-client:{host}:{bound}")
+        found.append(server.spec)
     return tuple(found)
 
 
