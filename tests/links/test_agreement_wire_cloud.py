@@ -1,4 +1,4 @@
-"""Model and real HTTPS on loopback agree: every mode of server and network in two stories, overlapped in real time."""
+"""Model and real HTTPS on loopback agree: every mode of server and network in three stories, overlapped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NUDGES_US = (-LATE_US, -LATE_US // 2, -10_000, 10_000, LATE_US // 2, LATE_US)
 
 
 def rows(mode: str) -> list[Scenario]:
-    """Before the wish and through it; and in the middle, on a connection that stands."""
+    """Before the wish and through it; in the middle, on a connection that stands; and at the step of the command."""
     wish = Intent("unlock", 1_200_000, "cloud")
     return [
         Scenario(1, Carry(session="warm"), timeline=(Fault(mode, 300_000, 4_000_000), wish)),
@@ -36,6 +36,11 @@ def rows(mode: str) -> list[Scenario]:
                 Intent("lock", 2_400_000, "cloud"),
             ),
         ),
+        Scenario(
+            3,
+            Carry(session="cold"),
+            timeline=(Fault(mode, 0, 5_000_000, (), "cloud.request", 2), Intent("unlock", 500_000, "cloud")),
+        ),
     ]
 
 
@@ -45,6 +50,7 @@ def test_every_mode_comes_to_the_same_in_real_time() -> None:
     table = [row for mode in MODES for row in rows(mode)]
     with asyncio.Runner(loop_factory=realtime_loop) as runner:
         traces = runner.run(pumped.run_all(table, BRIEF, AT_ONCE))
+    assert len(table) >= 150
     wrong = []
     for scenario, trace in zip(table, traces, strict=True):
         differs = departs(lambda one: seen_in(model.run(one, BRIEF)), scenario, seen_in(trace), NUDGES_US)
