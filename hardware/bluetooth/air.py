@@ -297,7 +297,22 @@ class BumbleAir(Air):
                 if self.link_lost:
                     self.vanish(phone.link)
                 return phone.link
-        return BumbleLink(self, None, drivers=False)
+        radio = self._radio_of(connection)
+        if radio is None or not radio.outside:
+            return BumbleLink(self, None, drivers=False)
+        # Somebody's outside: a phone of the user's own too, whose host the rig cannot see.
+        self._phones = [one for one in self._phones if one.host is not None or one.radio in self.ether.controllers]
+        self._phones.append(PhoneRadio(None, radio, connection.peer_address, drivers=True, own=True))
+        self._spoil(self._phones[-1])
+        return self.outsider(connection)
+
+    def _radio_of(self, connection: BumbleConnection) -> RigController | None:
+        """The controller at the other end of one of the module's connections, if it is on the simulated air."""
+        radio = self._car.radio
+        end = radio.find_le_connection_by_handle(connection.handle) if radio is not None else None
+        if isinstance(end, RigConnection) and end.channel is not None:
+            return end.channel.central.rig
+        return None
 
     def vanish(self, link: Connection) -> None:
         """Nothing passes from now on, and both sides notice after the supervision time-out."""
@@ -317,7 +332,7 @@ class BumbleAir(Air):
         for phone in self._phones:
             if phone.drivers:
                 phone.off()
-                if phone.radio is None:
+                if phone.radio is None and phone.host is not None:
                     self.spawn(phone.restart(), "phone's controller is reset")
         for link in list(self._links):
             link.down()
@@ -336,14 +351,15 @@ class BumbleAir(Air):
 
     def _spoil(self, phone: PhoneRadio) -> None:
         """Has both ends find the keys that faults leave them."""
-        _mark(phone.central.bonds.lost, str(self._module_address), bool(self.bond_lost_phone))
+        if phone.host is not None:
+            _mark(phone.host.bonds.lost, str(self._module_address), bool(self.bond_lost_phone))
         _mark(self._module_bonds.lost, str(phone.address), bool(self.bond_lost_car))
         _mark(self._module_bonds.wrong, str(phone.address), bool(self.wrong_key))
 
     # -- the weather -------------------------------------------------------------------------------
 
     def _drivers(self, central: RigController) -> bool:
-        return any(phone.drivers and phone.radio is central for phone in self._phones)
+        return central.outside or any(phone.drivers and phone.radio is central for phone in self._phones)
 
     def hears(self, central: RigController) -> bool:
         """Whether a central hears an advertisement sent now."""

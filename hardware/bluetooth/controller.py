@@ -135,6 +135,7 @@ class RigController(stock.Controller):
         rssi_dbm: what it measures of whatever it hears.
         private: gives the private address that it advertises under now; None: it has no privacy.
         irks: of the peers whose private addresses it resolves.
+        outside: its host is somebody's outside the rig.
     """
 
     supported_commands = COMMANDS
@@ -149,6 +150,7 @@ class RigController(stock.Controller):
         self.rssi_dbm = HEARD_DBM
         self.private: Callable[[], hci.Address] | None = None
         self.irks: tuple[bytes, ...] = ()
+        self.outside = False
         self._rng = rng
 
     # -- the host's side ---------------------------------------------------------------------------

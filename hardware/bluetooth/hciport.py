@@ -34,6 +34,7 @@ class HciPort(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.controller = RigController("outside", self._ether, static_address(self._rng), self._rng)
+        self.controller.outside = True
         self.controller.set_packet_sink(_Down(transport))
 
     def data_received(self, data: bytes) -> None:

@@ -27,7 +27,7 @@ class PhoneRadio:
     """One phone's Bluetooth.
 
     Attributes:
-        central: its host.
+        host: its host; None: it is outside the rig.
         radio: its controller; None: it is a real one.
         address: its identity.
         drivers: it is the phone that faults befall.
@@ -36,13 +36,19 @@ class PhoneRadio:
         switched_off: whether its Bluetooth is.
     """
 
-    central: Central
+    host: Central | None
     radio: RigController | None
     address: hci.Address
     drivers: bool
     link: BumbleLink | None = None
     own: bool = False
     switched_off: Callable[[], bool] = lambda: False
+
+    @property
+    def central(self) -> Central:
+        """Its host, which is the rig's."""
+        assert self.host is not None, "the host of this phone is outside the rig"
+        return self.host
 
     @property
     def busy(self) -> bool:
@@ -53,7 +59,8 @@ class PhoneRadio:
         """Its radio is gone, and it knows; the other side notices when it misses it."""
         if self.radio is not None:
             self.radio.forget_links(OFF)
-        self.central.abandon("the radio is off")
+        if self.host is not None:
+            self.host.abandon("the radio is off")
 
     async def restart(self) -> None:
         """Resets a real controller, which is how its radio goes off without a word."""

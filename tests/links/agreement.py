@@ -27,6 +27,8 @@ JITTER_US = 260_000
 """One advertising interval and five connection events, of which encryption takes most."""
 STEP_US = 10_000
 BY_CHANCE_STEP_US = 130_000
+UNEVEN = 60
+"""How often each connection is made later by another time; wishes that undo each other depend on all of them."""
 DRAWS = 40
 """How often bad signals are drawn anew; only for scenarios that have some."""
 BY_CHANCE = ("bluetooth.weak_signal", "bluetooth.interference")
@@ -73,9 +75,10 @@ def outcome_of(result: Result) -> Outcome:
 class _LateAir(Air):
     """The model's links, a little slower to connect, and with other luck."""
 
-    def __init__(self, world: World, late_us: int, draw: int) -> None:
+    def __init__(self, world: World, late_us: int, draw: int, uneven: int) -> None:
         super().__init__(world)
         self._late_us = late_us
+        self._uneven = world.rng(f"uneven {uneven}") if uneven else None
         if draw:
             self.radio = Radio(world.rng(f"air {draw}"))
 
@@ -83,7 +86,8 @@ class _LateAir(Air):
         if self.radio.bad:
             # The second advertisement that the stack must hear may be missed as often as the first.
             await self._scan(always)
-        await self.world.kernel.sleep(self._late_us / 1e6)
+        late_us = self._uneven.randint(0, JITTER_US) if self._uneven else self._late_us
+        await self.world.kernel.sleep(late_us / 1e6)
         return await super()._establish(always, fails)
 
 
@@ -93,11 +97,12 @@ class LateModel(Model):
 
     late_us: int = 0
     draw: int = 0
+    uneven: int = 0
 
     def play(self, kernel: Kernel, world: object) -> None:
         make = world
         assert callable(make)
-        links = Links(air=lambda world: _LateAir(world, self.late_us, self.draw))
+        links = Links(air=lambda world: _LateAir(world, self.late_us, self.draw, self.uneven))
         kernel.run(make(links).story(), until=LONGEST_S)
 
 
@@ -127,6 +132,14 @@ class Referee:
         return difference
 
     def _variants(self, scenario: Scenario) -> Iterator[Model]:
+        yield from self._even(scenario)
+        known = self.model
+        for uneven in range(1, UNEVEN + 1):
+            yield LateModel(
+                known.keys, known.codecs, known.edges, uneven=uneven, _baselines=known._baselines
+            )
+
+    def _even(self, scenario: Scenario) -> Iterator[Model]:
         by_chance = any(fault.mode in BY_CHANCE for fault in scenario.faults)
         for draw in range(DRAWS if by_chance else 1):
             for late_us in range(0, JITTER_US + 1, BY_CHANCE_STEP_US if by_chance else STEP_US):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 
@@ -14,7 +15,9 @@ from bumble.core import AdvertisingData
 
 from hardware.bluetooth import profile
 from hardware.bluetooth.air import BumbleAir, bumble_air
-from hardware.bluetooth.central import Refused
+from hardware.bluetooth.bonds import Bonds, static_address
+from hardware.bluetooth.central import Central, Refused
+from hardware.bluetooth.controller import RigController
 from hardware.bluetooth.profile import Style
 from hardware.stack import emulated_stack
 from rig.faults import CATALOGUE
@@ -215,3 +218,30 @@ def test_another_seed_gives_other_addresses_and_keys() -> None:
 
     hashes = {BlueStage(seed=seed).play(story).air.ether.trace.sha256 for seed in (1, 2)}
     assert len(hashes) == 2
+
+
+def test_faults_of_the_drivers_phone_befall_a_host_outside_too() -> None:
+    """Whoever uses a controller of the vehicle's air from outside: out of range, its link vanishes."""
+
+    async def story(stage: BlueStage) -> None:
+        rng = random.Random(5)
+        radio = RigController("outside", stage.air.ether, static_address(rng), rng)
+        radio.outside = True
+        outside = Central.make("outside", radio.public_address, rng.randbytes(16), Bonds(), radio, radio)
+
+        async def connects() -> bool:
+            connection = await outside.connect(stage.air.name)
+            await outside.discover(connection)
+            await outside.pair(connection)
+            await outside.subscribe(connection, 185, lambda _data: None)
+            return outside.lives(connection)
+
+        assert await stage.air.bridge.task(connects(), "outside")
+        assert list(stage.air.module.links) == [0]
+        release = CATALOGUE["bluetooth.out_of_range"].begin(stage.world, Fault("bluetooth.out_of_range", 0))
+        await stage.kernel.sleep(1.0)
+        assert not outside.device.connections and not stage.air.module.links
+        release()
+        assert await stage.air.bridge.task(connects(), "outside again")
+
+    BlueStage().play(story)
