@@ -4,8 +4,8 @@
 must hear two advertisements (one to find the module, one to connect), and encrypts. Its bad signals are bad at other
 packets, since they are drawn packet by packet, and may hide the second advertisement too. So a difference is excused
 only if the *model itself* comes to the stack's outcome when each of its connections takes a little longer, by no more
-than `JITTER_US`, or when its bad signals are drawn anew: then something in the scenario hangs on less than the jitter,
-and neither fidelity is wrong. Nothing else is excused.
+than `JITTER_US`, and each packet comes up to one connection event sooner, or when its bad signals are drawn anew: then
+something in the scenario hangs on less than the jitter, and neither fidelity is wrong. Nothing else is excused.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rig.model import LONGEST_S, Model, Result
 from rig.scenario import Scenario
 from rig.trace import number, word
 from rig.world.bluetooth import Air, Connection
+from rig.world.btlink import CONNECTION_EVENT_US
 from rig.world.links import Links
 from rig.world.radio import Radio
 from rig.world.world import World
@@ -88,7 +89,11 @@ class _LateAir(Air):
             await self._scan(always)
         late_us = self._uneven.randint(0, JITTER_US) if self._uneven else self._late_us
         await self.world.kernel.sleep(late_us / 1e6)
-        return await super()._establish(always, fails)
+        link = await super()._establish(always, fails)
+        if self._uneven is not None and not self.radio.bad:
+            # The model has a packet take a whole connection event; the stack, until the next one.
+            link.late_us = lambda: self._uneven.randint(-CONNECTION_EVENT_US, 0)
+        return link
 
 
 @dataclass(slots=True)
