@@ -126,19 +126,29 @@ async def guarded(connection: Connection, work: Any) -> Any:
         work.close()
         raise LinkGone("the connection is gone")
     task = asyncio.ensure_future(work)
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def gone(_reason: int) -> None:
-        task.cancel()
+    def ended(_reason: int) -> None:
+        if not gone.done():
+            gone.set_result(None)
 
-    connection.on(connection.EVENT_DISCONNECTION, gone)
+    connection.on(connection.EVENT_DISCONNECTION, ended)
     try:
-        return await task
-    except asyncio.CancelledError:
-        own = asyncio.current_task()
-        if own is not None and own.cancelling():
-            raise
-        raise LinkGone("the connection was lost") from None
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() or task.cancelled():
+            raise LinkGone("the connection was lost")
+        return task.result()
     except core.TimeoutError as error:
         raise LinkGone(str(error)) from error
     finally:
-        connection.remove_listener(connection.EVENT_DISCONNECTION, gone)
+        connection.remove_listener(connection.EVENT_DISCONNECTION, ended)
+        if not task.done():
+            # Python 3.11's wait_for may swallow this, so nobody waits for it.
+            task.cancel()
+            task.add_done_callback(_forget)
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Nobody asks any more what became of it."""
+    if not task.cancelled():
+        task.exception()
