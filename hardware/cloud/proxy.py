@@ -22,7 +22,8 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 class _Side(asyncio.Protocol):
     """One socket of a connection through the proxy (implements `connection.Outlet`)."""
 
-    def __init__(self, connection: Connection, down: bool) -> None:
+    def __init__(self, connection: Connection, down: bool, open_sides: dict[_Side, None]) -> None:
+        self._open_sides = open_sides
         self._connection = connection
         self._down = down
         self._transport: asyncio.Transport | None = None
@@ -34,6 +35,7 @@ class _Side(asyncio.Protocol):
         """The socket is open: what came for it meanwhile is passed on."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._open_sides[self] = None
         sock = transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,6 +59,7 @@ class _Side(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """The socket is gone."""
         self._lost = True
+        self._open_sides.pop(self, None)
         self._connection.abandon(self._down)
 
     def arrived(self, data: bytes) -> None:
@@ -117,7 +120,8 @@ class FaultProxy:
         self._on_connection = on_connection
         self._server: asyncio.Server | None = None
         self._expected: dict[int, _Expected] = {}
-        self._connections: dict[Connection, None] = {}
+        # Not connections: one that is over for one side may still be open for the other.
+        self._sides: dict[_Side, None] = {}
         self._dialling: dict[asyncio.Task[None], None] = {}
         self._closed = False
         self.port = 0
@@ -148,9 +152,8 @@ class FaultProxy:
             self._server = None
         for task in list(self._dialling):
             task.cancel()
-        for connection in list(self._connections):
-            connection.reset(None)
-        self._connections.clear()
+        for side in list(self._sides):
+            side.broken(None)
         await asyncio.sleep(0)
 
     async def dial(self, leg: Leg) -> tuple[socket.socket, Connection]:
@@ -182,10 +185,8 @@ class FaultProxy:
         port = transport.get_extra_info("peername")[1]
         expected = self._expected.get(port)
         connection = Connection(expected.leg if expected else self._leg(), self._loop)
-        client, server = _Side(connection, False), _Side(connection, True)
+        client, server = _Side(connection, False, self._sides), _Side(connection, True, self._sides)
         connection.client, connection.server = client, server
-        self._connections = {one: None for one in self._connections if not one.over}
-        self._connections[connection] = None
         self._on_connection(connection)
         self._run(self._dial(connection, server))
         if expected is not None and not expected.made.done():
