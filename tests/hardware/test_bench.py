@@ -116,7 +116,7 @@ def test_mistakes_name_file_line_and_mend(
 
 
 def test_a_name_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(BenchError, match="emulated, model, vcan"):
+    with pytest.raises(BenchError, match="emulated, model, stack, vcan"):
         load_bench("emulatd")
 
 
@@ -216,3 +216,23 @@ def test_the_bench_file_in_the_docs_loads(tmp_path: Path) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "benches.md").read_text()
     block = page.split("```toml\n")[1].split("```")[0]
     assert load_bench(write(tmp_path, block)).name == "lab-2"
+
+
+def test_the_link_to_the_server_is_real_if_the_bench_says_so(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "hardware" / "benches" / "emulated.toml").read_text(encoding="utf-8")
+    file = tmp_path / "mine.toml"
+    for told, https in (("", False), ('[cloud]\nserver = "https"\n', True), ('[cloud]\nserver = "model"\n', False)):
+        file.write_text(f"{text}\n{told}", encoding="utf-8")
+        assert load_bench(file).https is https
+    file.write_text(f'{text}\n[cloud]\nserver = "http"\n', encoding="utf-8")
+    with pytest.raises(BenchError, match="server"):
+        load_bench(file)
+
+
+def test_stack_is_virtual_time_and_has_no_lines(tmp_path: Path) -> None:
+    bench = load_bench("stack")
+    assert bench.fidelity == "stack" and bench.can is None and not bench.shared
+    file = tmp_path / "mine.toml"
+    file.write_text('fidelity = "stack"\n[dut]\nkind = "emulated"\n[cloud]\nserver = "https"\n', encoding="utf-8")
+    with pytest.raises(BenchError, match="real time"):
+        load_bench(file)
