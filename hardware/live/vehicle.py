@@ -24,7 +24,7 @@ from hardware.cloud.wire import WireCloud
 from hardware.model import model_edges
 from hardware.serialport import SerialPort
 from hardware.vehicle import body_codecs, rig_keys, rig_provision
-from hardware.wire import WireLane
+from hardware.wire import LaneError, WireLane
 from rig.faults import CATALOGUE
 from rig.kernel import Event, Kernel
 from rig.ports import Edges, Unsupported
@@ -60,6 +60,7 @@ class LiveOptions:
         host: the address that HTTPS and HCI listen on.
         names: under which clients know the server, beside localhost.
         bluetooth: the simulated air is there.
+        radios: Bumble transports of real radios in its place: the module's, and that of the rig's own phone.
         hci_ports: TCP ports for Bluetooth hosts outside; 0: any free port.
         reader: another PN532 with a card, for a host outside, on a pseudo-terminal.
     """
@@ -71,6 +72,7 @@ class LiveOptions:
     host: str = LOOPBACK
     names: tuple[str, ...] = ()
     bluetooth: bool = False
+    radios: tuple[str, str] | None = None
     hci_ports: tuple[int, ...] = ()
     reader: bool = False
 
@@ -125,7 +127,7 @@ class LiveVehicle:
     _stop: Event[str] | None = None
     _over: asyncio.Future[str] | None = None
     _held: dict[str, tuple[Fault, Callable[[], None]]] = field(default_factory=dict)
-    _boots: int = 0
+    _real_radios: bool = False
 
     # -- looking -----------------------------------------------------------------------------------
 
@@ -193,6 +195,10 @@ class LiveVehicle:
                 raise ScenarioError(f"{mode}: {name} is from {ranges[name].low} to {ranges[name].high}, not {value}")
         if known.capability and known.capability not in self.world.edges.capabilities:
             raise Unsupported(f"this vehicle cannot make {mode}: its bench lacks {known.capability}")
+        if self._real_radios:
+            from hardware.bluetooth.radios import require_radios  # noqa: PLC0415  # an optional dependency
+
+            require_radios([mode])
         await self.heal(mode)
         fault = Fault(mode, 0, None, tuple(sorted((params or {}).items())))
         self._held[mode] = (fault, await self.inside(lambda: known.begin(self.world, fault)))
@@ -324,13 +330,18 @@ async def live(
         trust = make_trust(("localhost", LOOPBACK, HOST, *options.names), classic=True)
         cloud = WireCloud(kernel, trust)
         links = cloud.links()
-        if options.bluetooth or options.hci_ports:
+        radios = _radios_of(options)
+        gone: list[asyncio.Task[str]] = [] if lost is None else [lost]
+        if radios is not None:
+            links = await _with_radios(stack, links, loop, radios, gone)
+        elif options.bluetooth or options.hci_ports or (options.bench is not None and options.bench.bluetooth):
             links = _with_bluetooth(links, loop)
         world = World(kernel, edges, scenario, rig_keys(), body_codecs(), trace, Watch(), links)
         stack.callback(world.air.close)
         edges.console.on_line(lambda line: _both(world, console, line))
         vehicle = LiveVehicle(world, cloud.bridge, trust, tail, places)
         vehicle._stop = Event(kernel, "stop")
+        vehicle._real_radios = radios is not None
         await cloud.start(options.https_port, options.host)
         stack.push_async_callback(cloud.close)
         places.server = f"https://localhost:{cloud.phones.port}"
@@ -340,8 +351,8 @@ async def live(
         pump = Pump(kernel, max_late=MOST_LATE_S)
         over = loop.create_task(pump.drive(vehicle._live(), until=FOREVER_S))
         vehicle._over = over
-        if lost is not None:
-            lost.add_done_callback(lambda done: None if done.cancelled() else vehicle.stop(done.result()))
+        for task in gone:
+            task.add_done_callback(lambda done: None if done.cancelled() else vehicle.stop(done.result()))
         try:
             yield vehicle
         finally:
@@ -358,6 +369,36 @@ def _with_bluetooth(links: Links, loop: asyncio.AbstractEventLoop) -> Links:
     from hardware.bluetooth.air import bumble_air  # noqa: PLC0415  # an optional dependency
 
     return replace(links, air=bumble_air(loop))
+
+
+def _radios_of(options: LiveOptions) -> tuple[str, str] | None:
+    """Real radios: those asked for, or the bench's."""
+    spec = options.bench.bluetooth if options.bench is not None else None
+    if options.radios is None and spec is not None and not spec.simulated:
+        return spec.module, spec.phone
+    return options.radios
+
+
+async def _with_radios(
+    stack: contextlib.AsyncExitStack,
+    links: Links,
+    loop: asyncio.AbstractEventLoop,
+    specs: tuple[str, str],
+    gone: list[asyncio.Task[str]],
+) -> Links:
+    from hardware.bluetooth.air import bumble_air  # noqa: PLC0415  # an optional dependency
+    from hardware.bluetooth.radios import RadioError, Radios  # noqa: PLC0415  # as above
+
+    radios = Radios(*specs)
+    try:
+        await radios.open()
+    except RadioError as error:
+        raise LaneError(str(error)) from error
+    stack.push_async_callback(radios.close)
+    lost = loop.create_task(radios.wait_lost())
+    stack.callback(lost.cancel)
+    gone.append(lost)
+    return replace(links, air=bumble_air(loop, radios=radios))
 
 
 async def _hci(stack: contextlib.AsyncExitStack, world: World, options: LiveOptions) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ examples:
   rig vehicle                                  the emulated ECU in this process, HTTPS on a free port
   rig vehicle --https 8443 --control 8081      ports of your choice
   rig vehicle --hci 9001                       for a Bluetooth host outside: tcp-client:127.0.0.1:9001
+  rig vehicle --radios usb:0 usb:1             with two Bluetooth dongles
   rig vehicle --bench lab-2                    your own ECU, on its lines
   curl --cacert out/vehicle/ca.pem https://localhost:8443/api/1/vehicles/URIG0000000000001
   curl -X POST localhost:8081/faults/server.500
@@ -45,10 +46,15 @@ def add_to(commands: Commands) -> None:
     command.add_argument(
         "--name", action="append", default=[], help="a further name or address of the server in its certificate"
     )
-    command.add_argument("--bluetooth", action="store_true", help="the Bluetooth module on Bumble, on simulated air")
+    air = command.add_mutually_exclusive_group()
+    air.add_argument("--bluetooth", action="store_true", help="the Bluetooth module on Bumble, on simulated air")
+    air.add_argument(
+        "--radios", nargs=2, metavar=("MODULE", "PHONE"),
+        help="real radios: Bumble transports (usb:0, serial:…, tcp-client:…) of the module and of the rig's own phone",
+    )  # fmt: skip
     command.add_argument(
         "--hci", type=_port, action="append", default=[], metavar="PORT",
-        help="a Bluetooth controller on that air for a host outside, HCI over TCP; may be repeated",
+        help="a Bluetooth controller on the simulated air for a host outside, HCI over TCP; may be repeated",
     )  # fmt: skip
     command.add_argument(
         "--reader",
@@ -84,6 +90,9 @@ def run(options: argparse.Namespace) -> int:
     from hardware.bench import load_bench
     from hardware.wire import LaneError
 
+    if options.radios and options.hci:
+        complain("--hci gives a controller on the simulated air, which --radios takes away; use one of them")
+        return USAGE
     chosen = LiveOptions(
         bench=load_bench(options.bench) if options.bench else None,
         defect=options.defect,
@@ -92,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
         host=options.host,
         names=tuple(options.name),
         bluetooth=options.bluetooth,
+        radios=(options.radios[0], options.radios[1]) if options.radios else None,
         hci_ports=tuple(options.hci),
         reader=options.reader,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 import signal
 import socket
@@ -17,9 +18,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from hardware.bench import load_bench
 from hardware.live.commands import CommandError, execute
 from hardware.live.control import Control
 from hardware.live.vehicle import LiveOptions, LiveVehicle, live
+from hardware.wire import LaneError
 from rig.faults import CATALOGUE
 from rig.ports import Unsupported
 from rig.pump import realtime_loop
@@ -197,6 +200,68 @@ def test_params_out_of_range_are_refused() -> None:
         assert not vehicle.faults
 
     held_up(act)
+
+
+def test_bluetooth_opens_it_while_the_server_fails_and_the_card_while_both_do() -> None:
+    pytest.importorskip("bumble", reason="needs the extra bluetooth")
+
+    async def act(vehicle: LiveVehicle) -> None:
+        await vehicle.fail("server.500")
+        assert "opened" in await execute(vehicle, "unlock bluetooth")
+        assert "locked" in await execute(vehicle, "lock bluetooth")
+        await vehicle.fail("bluetooth.car_radio_off")
+        assert "unlocked" in await execute(vehicle, "tap")
+
+    held_up(act, LiveOptions(seed=1, bluetooth=True))
+
+
+def test_a_bluetooth_host_outside_gets_a_controller() -> None:
+    pytest.importorskip("bumble", reason="needs the extra bluetooth")
+
+    async def act(vehicle: LiveVehicle) -> None:
+        (spec,) = vehicle.places.hci
+        _, host, port = spec.split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(bytes.fromhex("01030c00"))
+        # Command complete of HCI_Reset with status 0 (Core Specification, Vol 4, Part E, 7.3.2).
+        assert await asyncio.wait_for(reader.readexactly(7), 2) == bytes.fromhex("040e0401030c00")
+        writer.close()
+        await writer.wait_closed()
+
+    held_up(act, LiveOptions(seed=1, hci_ports=(0,)))
+
+
+def test_real_radios_carry_it_and_say_what_they_cannot() -> None:
+    pytest.importorskip("bumble", reason="needs the extra bluetooth")
+    from hardware.bluetooth.ether import Ether
+    from hardware.bluetooth.hciport import serve
+
+    async def main() -> None:
+        ether, chance = Ether(asyncio.get_running_loop()), random.Random(1)
+        servers = [await serve(ether, "127.0.0.1", 0, chance) for _ in range(2)]
+        specs = [server.spec for server in servers]
+        async with live(LiveOptions(seed=1, radios=(specs[0], specs[1]))) as vehicle:
+            await until(lambda: boots(vehicle) > 0)
+            assert "opened" in await execute(vehicle, "unlock bluetooth")
+            with pytest.raises(CommandError, match="shielded box"):
+                await execute(vehicle, "fault bluetooth.out_of_range")
+        for server in servers:
+            server.close()
+        with pytest.raises(LaneError, match="cannot be opened"):
+            async with live(LiveOptions(seed=1, radios=(specs[0], specs[1]))):
+                raise AssertionError("there is no radio")
+
+    with asyncio.Runner(loop_factory=realtime_loop) as runner:
+        runner.run(main())
+
+
+def test_the_ecu_of_a_bench_is_held_up_too() -> None:
+    async def act(vehicle: LiveVehicle) -> None:
+        assert "opened" in await execute(vehicle, "unlock cloud")
+        with pytest.raises(CommandError, match="lacks"):
+            await execute(vehicle, "fault can.log_flood")
+
+    held_up(act, LiveOptions(seed=1, bench=load_bench("emulated")))
 
 
 # -- as a process --------------------------------------------------------------------------------------
