@@ -160,6 +160,11 @@ class RigController(stock.Controller):
         if not self.stuck:
             self.on_hci_packet(hci.HCI_Packet.from_bytes(packet))
 
+    def take(self, packet: hci.HCI_Packet) -> None:
+        """From a host in the same process, as it is."""
+        if not self.stuck:
+            self.on_hci_packet(packet)
+
     def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """From the host; without the base's debugging text, which costs more than the packet."""
         if isinstance(packet, hci.HCI_Command):
@@ -171,7 +176,12 @@ class RigController(stock.Controller):
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """To the host."""
-        if self.hci_sink is not None and not self.stuck:
+        if self.hci_sink is None or self.stuck:
+            return
+        take = getattr(self.hci_sink, "take", None)
+        if take is not None:
+            self.ether.loop.call_soon(take, packet)
+        else:
             self.ether.loop.call_soon(self.hci_sink.on_packet, bytes(packet))
 
     def on_hci_reset_command(self, _command: hci.HCI_Reset_Command) -> hci.HCI_StatusReturnParameters:

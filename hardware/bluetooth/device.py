@@ -28,12 +28,21 @@ class QuietHost(Host):
     """Bumble's host without its debugging text, which costs more than the packets that it is about."""
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
-        """To the controller."""
-        data = bytes(packet)
+        """To the controller; to one in the same process as it is, since writing and reading bytes costs most."""
         if self.snooper:
-            self.snooper.snoop(data, Snooper.Direction.HOST_TO_CONTROLLER)
-        if self.hci_sink:
-            self.hci_sink.on_packet(data)
+            self.snooper.snoop(bytes(packet), Snooper.Direction.HOST_TO_CONTROLLER)
+        take = getattr(self.hci_sink, "take", None)
+        if take is not None:
+            take(packet)
+        elif self.hci_sink:
+            self.hci_sink.on_packet(bytes(packet))
+
+    def take(self, packet: hci.HCI_Packet) -> None:
+        """From a controller in the same process; what comes before the answer to a reset is of an earlier life."""
+        if self.ready or (
+            isinstance(packet, hci.HCI_Command_Complete_Event) and packet.command_opcode == hci.HCI_RESET_COMMAND
+        ):
+            self.on_hci_packet(packet)
 
     def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """From the controller."""
