@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from hardware.live.commands import CommandError, execute
 from hardware.live.control import Control
 from hardware.live.credentials import write_credentials
-from hardware.live.vehicle import LiveOptions, LiveVehicle, live
+from hardware.live.holding import live
+from hardware.live.vehicle import LiveOptions, LiveVehicle
 from rig.pump import realtime_loop
 
 if TYPE_CHECKING:

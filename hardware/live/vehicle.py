@@ -7,45 +7,30 @@ HTTP control; they are in the files beside it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import difflib
-import random
-import secrets
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from hardware.bench import Bench
 from hardware.bridge import Bridge
-from hardware.bytestream import open_pty
-from hardware.cloud.certs import HOST, Trust, make_trust
+from hardware.cloud.certs import Trust
 from hardware.cloud.proxy import LOOPBACK
-from hardware.cloud.wire import WireCloud
-from hardware.model import model_edges
-from hardware.serialport import SerialPort
-from hardware.vehicle import body_codecs, rig_keys, rig_provision
-from hardware.wire import LaneError, WireLane
 from rig.faults import CATALOGUE
-from rig.kernel import Event, Kernel
-from rig.ports import Edges, Unsupported
-from rig.pump import Pump
-from rig.scenario import Fault, Intent, Scenario, ScenarioError
-from rig.sim.card import Card
-from rig.sim.reader import Pn532Reader
+from rig.kernel import Event
+from rig.ports import Unsupported
+from rig.scenario import Fault, Intent, ScenarioError
 from rig.trace import Event as TraceEvent
-from rig.trace import Trace, word
-from rig.world.links import Links
-from rig.world.world import Watch, World
+from rig.trace import word
+from rig.world.world import World
 
 T = TypeVar("T")
 
-FOREVER_S = 10 * 365 * 24 * 3600.0
 KEPT = 5_000
 """How many events of the past are kept."""
 POWER_ON_S, SAFE_S = 0.05, 0.1
 WISH_US = 10_000_000
 TAP_S = 1.5
-MOST_LATE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +102,8 @@ class LiveVehicle:
         bridge: to its kernel.
         trust: certificates; `trust.ca_pem` is what clients must trust.
         places: where it is found.
+        stopping, over, real_radios: set by `hardware.live.holding`: what ends its life, how it ended, and whether
+            the air is a real one.
     """
 
     world: World
@@ -124,10 +111,10 @@ class LiveVehicle:
     trust: Trust
     tail: Tail
     places: Places = field(default_factory=Places)
-    _stop: Event[str] | None = None
-    _over: asyncio.Future[str] | None = None
+    stopping: Event[str] | None = None
+    over: asyncio.Future[str] | None = None
     _held: dict[str, tuple[Fault, Callable[[], None]]] = field(default_factory=dict)
-    _real_radios: bool = False
+    real_radios: bool = False
 
     # -- looking -----------------------------------------------------------------------------------
 
@@ -195,7 +182,7 @@ class LiveVehicle:
                 raise ScenarioError(f"{mode}: {name} is from {ranges[name].low} to {ranges[name].high}, not {value}")
         if known.capability and known.capability not in self.world.edges.capabilities:
             raise Unsupported(f"this vehicle cannot make {mode}: its bench lacks {known.capability}")
-        if self._real_radios:
+        if self.real_radios:
             from hardware.bluetooth.radios import require_radios  # noqa: PLC0415  # an optional dependency
 
             require_radios([mode])
@@ -254,20 +241,20 @@ class LiveVehicle:
 
     def stop(self, why: str = "") -> None:
         """Ends it: supply off, then everything closed."""
-        stop = self._stop
+        stop = self.stopping
         if stop is not None:
             self.bridge.kernel.post(_set_once, stop, why)
 
     async def ended(self) -> str:
         """Waits until it is over; returns why."""
-        assert self._over is not None
-        return await asyncio.shield(self._over)
+        assert self.over is not None
+        return await asyncio.shield(self.over)
 
     # -- its life ----------------------------------------------------------------------------------
 
-    async def _live(self) -> str:
+    async def life(self) -> str:
         """Power on, until it is told to stop; then the supply is off and what is held is let go."""
-        world, stop = self.world, self._stop
+        world, stop = self.world, self.stopping
         assert stop is not None
         world.plant.set_latches("L")
         world.plant.set_supply(0)
@@ -288,142 +275,3 @@ class LiveVehicle:
 def _set_once(stop: Event[str], why: str) -> None:
     if not stop.is_set:
         stop.set(why)
-
-
-@contextlib.asynccontextmanager
-async def live(
-    options: LiveOptions,
-    told: Callable[[TraceEvent], None] = lambda _event: None,
-    console: Callable[[str], None] = lambda _line: None,
-) -> AsyncIterator[LiveVehicle]:
-    """Holds a vehicle up.
-
-    Args:
-        options: what is held up.
-        told: of every event of its trace.
-        console: of every line of the ECU's console.
-
-    Raises:
-        LaneError: the bench's DUT cannot be brought up.
-        OSError: a port is taken.
-    """
-    async with contextlib.AsyncExitStack() as stack:
-        loop = asyncio.get_running_loop()
-        kernel = Kernel()
-        kernel.edges += 1
-        seed = options.seed if options.seed is not None else secrets.randbits(32)
-        scenario = Scenario(seed=seed)
-        tail = Tail(told)
-        trace = Trace(events=tail, fidelity="wire")
-        places = Places()
-        lost: asyncio.Task[str] | None = None
-        if options.bench is not None and options.bench.fidelity == "wire":
-            lane = await stack.enter_async_context(WireLane(options.bench, defect=options.defect, seed=options.seed))
-            edges: Edges = await lane.fresh(kernel)
-            places.dut = f"bench {options.bench.name}"
-            lost = loop.create_task(lane.wait_lost())
-            stack.callback(lost.cancel)
-        else:
-            edges = model_edges(
-                kernel, defect=options.defect, seed=seed, identities=rig_provision(), collapse=False
-            )
-        trust = make_trust(("localhost", LOOPBACK, HOST, *options.names), classic=True)
-        cloud = WireCloud(kernel, trust)
-        links = cloud.links()
-        radios = _radios_of(options)
-        gone: list[asyncio.Task[str]] = [] if lost is None else [lost]
-        if radios is not None:
-            links = await _with_radios(stack, links, loop, radios, gone)
-        elif options.bluetooth or options.hci_ports or (options.bench is not None and options.bench.bluetooth):
-            links = _with_bluetooth(links, loop)
-        world = World(kernel, edges, scenario, rig_keys(), body_codecs(), trace, Watch(), links)
-        stack.callback(world.air.close)
-        edges.console.on_line(lambda line: _both(world, console, line))
-        vehicle = LiveVehicle(world, cloud.bridge, trust, tail, places)
-        vehicle._stop = Event(kernel, "stop")
-        vehicle._real_radios = radios is not None
-        await cloud.start(options.https_port, options.host)
-        stack.push_async_callback(cloud.close)
-        places.server = f"https://localhost:{cloud.phones.port}"
-        places.hci = await _hci(stack, world, options)
-        if options.reader:
-            places.reader = _second_reader(stack, loop, kernel, random.Random(seed))
-        pump = Pump(kernel, max_late=MOST_LATE_S)
-        over = loop.create_task(pump.drive(vehicle._live(), until=FOREVER_S))
-        vehicle._over = over
-        for task in gone:
-            task.add_done_callback(lambda done: None if done.cancelled() else vehicle.stop(done.result()))
-        try:
-            yield vehicle
-        finally:
-            vehicle.stop()
-            await asyncio.gather(over, return_exceptions=True)
-
-
-def _both(world: World, console: Callable[[str], None], line: str) -> None:
-    world.hear_console(line)
-    console(line)
-
-
-def _with_bluetooth(links: Links, loop: asyncio.AbstractEventLoop) -> Links:
-    from hardware.bluetooth.air import bumble_air  # noqa: PLC0415  # an optional dependency
-
-    return replace(links, air=bumble_air(loop))
-
-
-def _radios_of(options: LiveOptions) -> tuple[str, str] | None:
-    """Real radios: those asked for, or the bench's."""
-    spec = options.bench.bluetooth if options.bench is not None else None
-    if options.radios is None and spec is not None and not spec.simulated:
-        return spec.module, spec.phone
-    return options.radios
-
-
-async def _with_radios(
-    stack: contextlib.AsyncExitStack,
-    links: Links,
-    loop: asyncio.AbstractEventLoop,
-    specs: tuple[str, str],
-    gone: list[asyncio.Task[str]],
-) -> Links:
-    from hardware.bluetooth.air import bumble_air  # noqa: PLC0415  # an optional dependency
-    from hardware.bluetooth.radios import RadioError, Radios  # noqa: PLC0415  # as above
-
-    radios = Radios(*specs)
-    try:
-        await radios.open()
-    except RadioError as error:
-        raise LaneError(str(error)) from error
-    stack.push_async_callback(radios.close)
-    lost = loop.create_task(radios.wait_lost())
-    stack.callback(lost.cancel)
-    gone.append(lost)
-    return replace(links, air=bumble_air(loop, radios=radios))
-
-
-async def _hci(stack: contextlib.AsyncExitStack, world: World, options: LiveOptions) -> tuple[str, ...]:
-    """Opens TCP ports where Bluetooth hosts outside get a controller on the vehicle's air."""
-    if not options.hci_ports:
-        return ()
-    from hardware.bluetooth.air import BumbleAir  # noqa: PLC0415  # an optional dependency
-    from hardware.bluetooth.hciport import serve  # noqa: PLC0415  # as above
-
-    air = world.air
-    assert isinstance(air, BumbleAir)
-    found = []
-    for port in options.hci_ports:
-        server = await serve(air.ether, options.host, port, world.rng(f"hci {port}"))
-        stack.callback(server.close)
-        found.append(server.spec)
-    return tuple(found)
-
-
-def _second_reader(
-    stack: contextlib.AsyncExitStack, loop: asyncio.AbstractEventLoop, kernel: Kernel, rng: random.Random
-) -> str:
-    """A PN532 with the driver's card in its field, for a host outside."""
-    stream, path = open_pty(loop, "reader")
-    stack.callback(stream.close)
-    reader = Pn532Reader(kernel, SerialPort(kernel, stream), rng)
-    reader.place(Card(rig_keys().card))
-    return path

@@ -21,7 +21,8 @@ import pytest
 from hardware.bench import load_bench
 from hardware.live.commands import CommandError, execute
 from hardware.live.control import Control
-from hardware.live.vehicle import LiveOptions, LiveVehicle, live
+from hardware.live.holding import live
+from hardware.live.vehicle import LiveOptions, LiveVehicle
 from hardware.wire import LaneError
 from rig.faults import CATALOGUE
 from rig.ports import Unsupported
