@@ -143,6 +143,8 @@ class Central:
         finally:
             if not attempt.done():
                 attempt.cancel()
+            elif not attempt.cancelled():
+                attempt.exception()  # who waited may have been cancelled at the same instant
             self._attempt = None
 
     async def discover(self, connection: Connection) -> None:
