@@ -21,6 +21,8 @@ from tests.suitescenarios import scenarios_of
 
 RANDOM = 500
 PARTS = 10
+FOUND = (1395, 1923, 6884)
+"""A cancellation that was swallowed; wishes that undo each other packet by packet; two ends at one instant."""
 EXCUSED_SHARE = 0.01
 """More than this excused would say that the two differ in more than their jitter."""
 MODES = [name for name in CATALOGUE if name.partition(".")[0] in ("bluetooth", "phone")]
@@ -56,6 +58,11 @@ def test_each_step_met_by_each_loss_comes_to_the_same(referee: Referee, part: in
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_scenarios_come_to_the_same(referee: Referee, part: int) -> None:
     _agree(referee, [random_scenario(seed) for seed in range(part, RANDOM, PARTS)])
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_larger_runs_have_found(referee: Referee, seed: int) -> None:
+    assert not referee.disagreement(random_scenario(seed))
 
 
 def test_the_rule_is_narrow() -> None:

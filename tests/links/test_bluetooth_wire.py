@@ -15,8 +15,9 @@ pytest.importorskip("bumble", reason="needs the extra bluetooth")
 from hardware.bench import Bench, BenchError, BluetoothSpec, load_bench
 from hardware.bluetooth.air import bumble_air
 from hardware.bluetooth.ether import Ether
-from hardware.bluetooth.hciport import HciServer, serve
+from hardware.bluetooth.hciport import HciPort, HciServer, serve
 from hardware.bluetooth.radios import CANNOT
+from hardware.bytestream import ByteStream, open_pty
 from hardware.stack import emulated_stack
 from hardware.wire import LaneError, WireLane
 from hardware.wirerun import play
@@ -35,6 +36,23 @@ MADE = (
     "bluetooth.stack_stuck", "bluetooth.car_radio_off", "bluetooth.radio_off",
 )  # fmt: skip
 WISH = Intent("unlock", 500_000, "bluetooth")
+
+
+class Wire(asyncio.Transport):
+    """A pseudo-terminal as an asyncio transport."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._stream.write(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
@@ -83,6 +101,24 @@ def test_it_unlocks_on_the_rigs_air_and_through_transports_alike() -> None:
         assert [told(trace) for trace in runs] == [["opened"]] * 3
         module.close()
         phone.close()
+
+    run(story)
+
+
+def test_unix_sockets_and_serial_lines_are_transports_like_any_other(tmp_path: Path) -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        ether, rng = Ether(loop), random.Random(2)
+        server = await loop.create_unix_server(lambda: HciPort(ether, rng), tmp_path / "module")
+        stream, path = open_pty(loop, "controller")
+        controller = HciPort(ether, rng)
+        controller.connection_made(Wire(stream))
+        stream.on_bytes(controller.data_received)
+        trace = await plays(bench(f"unix:{tmp_path / 'module'}", f"serial:{path},115200"), WISH)
+        assert told(trace) == ["opened"]
+        controller.connection_lost(None)
+        stream.close()
+        server.close()
 
     run(story)
 
