@@ -35,6 +35,7 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `supply` | mv | supply at the DUT's pin |
 | `lost` | cause | the bench broke: port or DUT process gone |
 | `stall` | side, ms | rig or DUT host was late by that much |
+| `pdus` | count, sha256 | just before the end, where Bluetooth is a real stack: of every PDU on the simulated air |
 | `end` | – | the run ended as planned |
 """
 

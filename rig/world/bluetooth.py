@@ -81,6 +81,9 @@ class Air:
         """The car's module; where links are not models, another."""
         return Module(world)
 
+    def sign_off(self) -> None:
+        """The run is about to end: what identifies its links goes into the trace; a model's are in it already."""
+
     def close(self) -> None:
         """The run is over; a model has nothing to put away."""
 

@@ -319,6 +319,7 @@ class World:
         if self.watch.closing:
             await close(self)
             await kernel.sleep(SETTLE_US / 1e6)
+        self.air.sign_off()
         self.log("end")
 
     def _schedule(self, origin: int) -> None:

@@ -193,7 +193,9 @@ def pdu_hashes() -> list[str]:
     stack = emulated_stack(links)
     traces = [stack.run(healthy("bluetooth", "unlock", warm, 0)) for warm in (True, False)]
     traces += [stack.run(random_scenario(seed)) for seed in range(24)]
-    assert all(air.ether.trace.count for air in airs)
+    for air, trace in zip(airs, traces, strict=True):
+        assert [event[2:] for event in trace.of("pdus")] == [(air.ether.trace.count, air.ether.trace.sha256)]
+        assert air.ether.trace.count
     return [f"{air.ether.trace.sha256} {trace.hash()}" for air, trace in zip(airs, traces, strict=True)]
 
 
