@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import WSMsgType, web
 
-from rig.world.internet import Response
+from rig.world.internet import TRICKLES, Response
 from rig.world.server import NO_JSON
 from rig.world.tcu import UTC_AT_START
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from hardware.bridge import Bridge
     from rig.world.world import World
 
-TRICKLES = 8
-"""In how many pieces a trickling body comes."""
 KEEP_ALIVE_S = 3600.0
 """How long the server keeps a connection on which nothing is asked."""
 TCU_PATH = "/tcu/{vin}"
@@ -95,7 +93,7 @@ class CloudApp:
         if response.retry_after_s:
             headers["Retry-After"] = str(response.retry_after_s)
         self._note("response", str(response.status), text)
-        trickle_s = server.trickle.value / 1e3
+        trickle_s = response.trickle_ms / 1e3
         if not trickle_s and not response.cut:
             return web.Response(status=response.status, body=data, headers=headers)
         stream = web.StreamResponse(status=response.status, headers=headers)

@@ -29,6 +29,8 @@ RETRANSMIT_US = 300_000
 """A lost TCP segment comes again after this long, and after twice as long each time (RFC 6298: 1 s at first, and
 200 ms at least in usual systems)."""
 MOST_RETRANSMITS = 5
+TRICKLES = 8
+"""In how many pieces a trickling body comes."""
 
 
 BAD_CERTIFICATES = ("expired", "foreign", "wrong_host")
@@ -48,6 +50,8 @@ class Response:
     retry_after_s: int = 0
     cut: bool = False
     """The connection broke before the body was complete: whoever reads it gets nothing."""
+    trickle_ms: int = 0
+    """Over how long a time its bytes leave the server."""
 
     @property
     def size(self) -> int:
@@ -219,17 +223,25 @@ class Internet:
         answered: Event[Response] = Event(self._world.kernel, "server's answer")
         self._world.kernel.spawn(self._serve(path, token, body, answered), name="server request", keep=True)
         answer = await answered.wait()
-        if self.reset:
-            raise NoNetwork("connection reset")
-        if connection.forgotten:
-            await self._never()
+        await self._leaves(connection, answer)
         await self._way(connection.chance, down=True, size=answer.size, payload=True)
         if answer.cut:
             raise NoNetwork("the connection broke in the middle of the answer")
         return answer
 
+    async def _leaves(self, connection: _Connection, answer: Response) -> None:
+        """An answer leaves the server, at once or in pieces: whichever of them is lost, the answer is."""
+        pieces = TRICKLES if answer.trickle_ms and not answer.cut else 1
+        for piece in range(pieces):
+            await self._world.kernel.sleep(answer.trickle_ms / pieces / 1e3)
+            if self.reset:
+                raise NoNetwork("connection reset")
+            if connection.forgotten or (piece < pieces - 1 and self.swallows(down=True, payload=True)):
+                await self._never()
+
     async def _serve(self, path: str, token: str, body: Mapping[str, str], answered: Event[Response]) -> None:
-        answered.set(await self._world.server.handle(path, token, body))
+        server = self._world.server
+        answered.set(server.damaged(await server.answer(path, token, body)))
 
     def drop_connection(self) -> None:
         """The phone gave a request up: the connections that it keeps are of no more use."""

@@ -126,8 +126,7 @@ class Server:
     async def handle(self, path: str, token: str, body: Mapping[str, str]) -> Response:
         """Answers one request, after the time that takes, as a client would read it."""
         response = self.damaged(await self.answer(path, token, body))
-        if self.trickle:
-            await self._world.kernel.sleep(self.trickle.value / 1e3)
+        await self._world.kernel.sleep(response.trickle_ms / 1e3)
         return response
 
     async def answer(self, path: str, token: str, body: Mapping[str, str]) -> Response:
@@ -155,14 +154,17 @@ class Server:
         return self._load_us
 
     def damaged(self, response: Response) -> Response:
-        """The answer as it leaves: cut short, no JSON, or an error that calls itself a success."""
+        """The answer as it leaves: slowly, cut short, no JSON, or an error that calls itself a success."""
+        if self.trickle:
+            response = replace(response, trickle_ms=self.trickle.value)
         if response.status != 200:
             return response
         if self.error_inside:
-            return Response(200, {"result": "false", "reason": "could not reach the vehicle"})
+            body = {"result": "false", "reason": "could not reach the vehicle"}
+            return replace(response, body=body)
         if self.malformed:
             # A client that reads such a body finds none of the fields it looks for.
-            return Response(200, {"": NO_JSON})
+            return replace(response, body={"": NO_JSON})
         return replace(response, cut=True) if self.truncated else response
 
     async def _answer(self, path: str, token: str, body: Mapping[str, str]) -> Response:
