@@ -129,6 +129,9 @@ class BumbleAir(Air):
         """Ends what still runs on the loop; in real time it would go on after the run."""
         for task in list(self._tasks):
             task.cancel()
+        for phone in self._phones:
+            if phone.host is not None:
+                phone.host.put_away()
         for controller in list(self.ether.controllers):
             controller.power_off()
 

@@ -17,7 +17,7 @@ from bumble.transport.common import TransportLostError
 
 from hardware.bluetooth import profile
 from hardware.bluetooth.bonds import Bonds
-from hardware.bluetooth.device import LinkGone, guarded, make_device
+from hardware.bluetooth.device import LinkGone, QuietHost, guarded, make_device
 from hardware.bluetooth.peripheral import Database
 
 MTU = 185
@@ -43,6 +43,7 @@ class Central:
     database: Database | None = None
     _powered: bool = field(default=False, init=False)
     _attempt: asyncio.Future[Any] | None = field(default=None, init=False)
+    _scans: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _giving_up: asyncio.Task[None] | None = field(default=None, init=False)
 
     @classmethod
@@ -67,7 +68,10 @@ class Central:
             LinkGone: it failed.
         """
         await self.ready()
-        return await self.reach(await self._find(name))
+        async with self._scans:
+            # An earlier scan that was given up may still be on its way to its end.
+            address = await self._find(name)
+        return await self.reach(address)
 
     async def ready(self) -> None:
         """Powers the host on at its first use, and waits until an earlier attempt is over."""
@@ -240,6 +244,14 @@ class Central:
         if self.lives(connection):
             reason = int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR)
             await self.device.disconnect(connection, reason)
+
+    def put_away(self) -> None:
+        """The run is over: what nobody waits for any more ends."""
+        host = self.device.host
+        assert isinstance(host, QuietHost)
+        host.put_away()
+        if self._giving_up is not None:
+            self._giving_up.cancel()
 
     def lives(self, connection: Connection) -> bool:
         """Whether the host still has a connection."""

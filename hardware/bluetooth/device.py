@@ -25,12 +25,23 @@ class Controller(Protocol):
 
 
 class QuietHost(Host):
-    """Bumble's host without its debugging text, which costs more than the packets that it is about."""
+    """Bumble's host without its debugging text, which costs more than the packets that it is about.
+
+    Attributes:
+        left: procedures that nobody waits for any more, and that end by themselves or with their link.
+    """
+
+    def __init__(self, source: Any, sink: Any) -> None:
+        self.left: set[asyncio.Future[Any]] = set()
+        self._unanswered: list[hci.HCI_Command] = []
+        super().__init__(source, sink)
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """To the controller; to one in the same process as it is, since writing and reading bytes costs most."""
         if self.snooper:
             self.snooper.snoop(bytes(packet), Snooper.Direction.HOST_TO_CONTROLLER)
+        if isinstance(packet, hci.HCI_Command):
+            self._unanswered.append(packet)
         take = getattr(self.hci_sink, "take", None)
         if take is not None:
             take(packet)
@@ -61,9 +72,20 @@ class QuietHost(Host):
     def on_command_processed(
         self, event: hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event
     ) -> None:
-        """A command is answered; whoever sent it may have given up meanwhile, on which Bumble trips."""
-        if self.pending_response is None or not self.pending_response.done():
-            super().on_command_processed(event)
+        """A command is answered; if its sender has given up, Bumble would take the answer for the next one's."""
+        for place, command in enumerate(self._unanswered):
+            if command.op_code == event.command_opcode:
+                del self._unanswered[place]
+                waits = self.pending_response is not None and not self.pending_response.done()
+                if command is self.pending_command and waits:
+                    super().on_command_processed(event)
+                return
+        super().on_command_processed(event)
+
+    def put_away(self) -> None:
+        """Ends procedures that nobody waits for."""
+        for task in list(self.left):
+            task.cancel()
 
     def on_hci_le_long_term_key_request_event(self, event: hci.HCI_LE_Long_Term_Key_Request_Event) -> None:
         """Answers with the key, or that there is none; the link may be gone by then, which is no error here."""
@@ -152,9 +174,24 @@ async def guarded(connection: Connection, work: Any) -> Any:
     finally:
         connection.remove_listener(connection.EVENT_DISCONNECTION, ended)
         if not task.done():
-            # Python 3.11's wait_for may swallow this, so nobody waits for it.
-            task.cancel()
-            task.add_done_callback(_forget)
+            _leave(connection, task, lost=gone.done())
+
+
+def _leave(connection: Connection, task: asyncio.Future[Any], *, lost: bool) -> None:
+    """Nobody waits for a procedure any more.
+
+    It goes on as long as its link stands, since Bumble trips over answers to what was cancelled; then it is
+    cancelled, for it may not notice: Python 3.11's wait_for swallows a cancellation that comes with an answer.
+    """
+    task.add_done_callback(_forget)
+    if lost:
+        task.cancel()
+        return
+    host = connection.device.host
+    assert isinstance(host, QuietHost)
+    host.left.add(task)
+    task.add_done_callback(host.left.discard)
+    connection.once(connection.EVENT_DISCONNECTION, lambda _reason: task.cancel())
 
 
 def _forget(task: asyncio.Future[Any]) -> None:

@@ -28,7 +28,7 @@ JITTER_US = 260_000
 """One advertising interval and five connection events, of which encryption takes most."""
 STEP_US = 10_000
 BY_CHANCE_STEP_US = 130_000
-UNEVEN = 60
+UNEVEN = 150
 """How often each connection is made later by another time; wishes that undo each other depend on all of them."""
 DRAWS = 40
 """How often bad signals are drawn anew; only for scenarios that have some."""
