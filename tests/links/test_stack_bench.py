@@ -1,0 +1,47 @@
+"""The bench `stack`: scenarios replay there with every outer link real, and come to what `model` came to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hardware.fullstack import full_stack
+from hardware.vehicle import emulated_model
+from rig.agreement import outcome_of
+from rig.cli import main
+from rig.scenario import Fault, Intent, Scenario
+
+NIGHT = Scenario(
+    5,
+    timeline=(
+        Fault("server.500", 0, 20_000_000), Fault("bluetooth.mtu_23", 0), Intent("unlock", 500_000),
+        Intent("lock", 25_000_000, "cloud"),
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "night.json"
+    path.write_text(NIGHT.to_json(), encoding="utf-8")
+    return path
+
+
+def test_replays_there_and_leaves_the_same_trace_twice(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hashes = []
+    for _ in range(2):
+        assert main(["replay", str(file), "--bench", "stack"]) == 0
+        said = capsys.readouterr().out
+        assert "AVL-1" in said and "verdict: pass (bench stack)" in said
+        found = re.search(r"trace (\w{64})", said)
+        assert found is not None
+        hashes.append(found[1])
+    assert hashes[0] == hashes[1]
+
+
+def test_all_links_real_at_once_come_to_the_models_outcome() -> None:
+    assert outcome_of(full_stack().judge(NIGHT)) == outcome_of(emulated_model().judge(NIGHT))
+    trace = full_stack().run(NIGHT)
+    assert trace.fidelity == "stack" and any(trace.of("http"))
