@@ -60,6 +60,11 @@ class BumbleLink(Connection):
         """The protocol step of the last message written."""
         return self._wrote
 
+    @property
+    def acknowledged(self) -> bool:
+        """Whether its writes are answered; of the user's own phone nobody knows."""
+        return self.of_own_phone or self._acknowledged
+
     def saw(self, message: bytes) -> None:
         """The module has a whole message of the user's own phone; which step that was is read from it."""
         try:

@@ -118,7 +118,9 @@ class BumbleModule(Module):
                 self._world.kernel.post(self._air.vanish, link)
                 return
         self._world.kernel.post(self._wrote, connection, data)
-        if whole and self._air.write_failed and link is not None and link.of_driver and link.wrote == Step.COMMAND:
+        if not (whole and self._air.write_failed and link is not None and link.of_driver):
+            return
+        if link.acknowledged and link.wrote == Step.COMMAND:
             raise att.ATT_Error(error_code=att.ErrorCode.UNLIKELY_ERROR)
 
     # -- centrals: in the kernel -------------------------------------------------------------------
