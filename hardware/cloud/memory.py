@@ -21,9 +21,16 @@ class MemoryTransport(asyncio.Transport):
     """One end of a connection (implements `connection.Outlet` too)."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, connection: Connection, down: bool, protocol: asyncio.BaseProtocol
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: Connection,
+        down: bool,
+        protocol: asyncio.BaseProtocol,
+        standing: dict[MemoryTransport, None],
     ) -> None:
         super().__init__({"peername": ("192.0.2.1", 0), "sockname": ("192.0.2.2", 0)})
+        self._standing = standing
+        standing[self] = None
         self._loop = loop
         self._connection = connection
         self._down = down
@@ -137,6 +144,7 @@ class MemoryTransport(asyncio.Transport):
     def _lose(self, error: Exception | None) -> None:
         if not self._lost:
             self._lost = True
+            self._standing.pop(self, None)
             self._protocol.connection_lost(error)
 
 
@@ -177,6 +185,7 @@ class MemoryNet:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._standing: dict[MemoryTransport, None] = {}
         self._listeners: dict[str, tuple[Callable[[], asyncio.BaseProtocol], Callable[[], bool]]] = {}
 
     def listen(
@@ -188,6 +197,13 @@ class MemoryNet:
     ) -> None:
         """Has every connection to an address begin TLS, with the context given at that time; or be refused."""
         self._listeners[address] = (lambda: TlsListener(self._loop, factory, context), refused)
+
+    async def close(self) -> None:
+        """Ends what still stands, on either side; nobody is left to be told by the network."""
+        for transport in list(self._standing):
+            transport.broken(None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def knock(self, leg: Leg, address: str) -> tuple[Leg, str]:
         """See `phone.Dialer`."""
@@ -206,8 +222,8 @@ class MemoryNet:
         protocol = factory()
         tls = sslproto.SSLProtocol(loop, protocol, context, waiter, server_side=False, server_hostname=name)
         listener = self._listeners[address][0]()
-        ours = MemoryTransport(loop, connection, False, tls)
-        theirs = MemoryTransport(loop, connection, True, listener)
+        ours = MemoryTransport(loop, connection, False, tls, self._standing)
+        theirs = MemoryTransport(loop, connection, True, listener, self._standing)
         connection.client, connection.server = ours, theirs
         listener.connection_made(theirs)
         tls.connection_made(ours)

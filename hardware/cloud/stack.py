@@ -28,6 +28,7 @@ class StackCloud:
         self._net = MemoryNet(loop)
         self._loop = loop
         self._trust = rig_trust()
+        loop.at_end(self._net.close)
 
     def links(self) -> Links:
         """For `hardware.stack`."""
