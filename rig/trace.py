@@ -20,7 +20,7 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `clock` | key, epoch, clock_s, asked_us | a client got authentic session info, asked for at asked_us |
 | `hand` | channel, digest, origin | a carrier began to send it; origin genuine, replay, late, forge, malformed |
 | `answer` | channel, digest, fault | an answer to that command reached the client |
-| `http` | side, what, which, hash | real HTTP at phone or server: request, response, failed; line: the TCU's, up or down |
+| `http` | side, what, which, hash | real HTTP: request, response, failed; line: the telematics unit's, up or down |
 | `attack` | index, kind, effect | what the attacker's move number index came to |
 | `tap` / `untap` | index, card | a card enters or leaves the reader's field |
 | `auth` | card | that card answered a challenge correctly |

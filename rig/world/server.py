@@ -123,12 +123,6 @@ class Server:
                 return Response(refusal.status, {"error": refusal.error}, retry_after_s=gate.value)
         return None
 
-    async def handle(self, path: str, token: str, body: Mapping[str, str]) -> Response:
-        """Answers one request, after the time that takes, as a client would read it."""
-        response = self.damaged(await self.answer(path, token, body))
-        await self._world.kernel.sleep(response.trickle_ms / 1e3)
-        return response
-
     async def answer(self, path: str, token: str, body: Mapping[str, str]) -> Response:
         """What is answered to one request, after the time that takes; how it leaves is another thing."""
         world, kernel = self._world, self._world.kernel

@@ -359,13 +359,13 @@ def test_retry_after_is_kept(seconds: int) -> None:
 def _spy(stage: Stage, requests: list[int]) -> None:
     """Notes when requests reach the server."""
     server = stage.world.server
-    handle = server.handle
+    answer = server.answer
 
     async def handled(path: str, token: str, body: dict[str, str]) -> Response:
         requests.append(stage.kernel.now)
-        return await handle(path, token, body)
+        return await answer(path, token, body)
 
-    server.handle = handled  # type: ignore[method-assign,assignment]
+    server.answer = handled  # type: ignore[method-assign,assignment]
 
 
 @pytest.mark.parametrize("status", ["500", "503"])
@@ -427,14 +427,14 @@ def test_a_rotation_whose_answer_was_lost_does_not_lock_the_app_out() -> None:
 def test_an_answer_of_200_that_says_nothing_is_tried_again(text: str) -> None:
     scene = Scene(executes)
     server = scene.stage.world.server
-    handle = server.handle
+    answer = server.answer
     asked = 0
 
     async def handled(path: str, token: str, body: dict[str, str]) -> Response:
         nonlocal asked
         asked += 1
-        return Response(200, {"response": text}) if asked == 1 else await handle(path, token, body)
+        return Response(200, {"response": text}) if asked == 1 else await answer(path, token, body)
 
-    server.handle = handled  # type: ignore[method-assign,assignment]
+    server.answer = handled  # type: ignore[method-assign,assignment]
     scene.wish("cloud")
     assert scene.told[1] == "opened"

@@ -34,7 +34,9 @@ class Api:
             what if what.startswith("/") else f"/api/1/vehicles/{vin or self.world.vin}{what and '/' + what}"
         )
         began = self.stage.kernel.now
-        response = await self.world.server.handle(path, self.token if token is None else token, body or {})
+        server = self.world.server
+        response = server.damaged(await server.answer(path, self.token if token is None else token, body or {}))
+        await self.stage.kernel.sleep(response.trickle_ms / 1e3)
         self.took_s = (self.stage.kernel.now - began) / 1e6
         return response
 
