@@ -9,11 +9,13 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `can` | id, data, sender | a frame was complete on the body CAN |
 | `skip` | delta_us | that much of idle cycles was skipped after this instant |
 | `fault` | index, mode, on (1, 0) | edge of the scenario's fault number index |
+| `healed` | – | every failure but the lasting states is over; 10 s later each way in is asked once more |
+| `boot` | count | the DUT said on its console that it is ready, for the count-th time |
 | `step` | name | a protocol step was reached (only when they are noted) |
 | `intent` | index, want, via | the driver wishes something |
 | `act` | index, path | first act of an intent on a path (for the card: the tap) |
 | `session` | index, "warm" or "cold" | what the phone believed when its Bluetooth attempt of that intent began |
-| `told` | index, what, detail | what the driver was told: opened, locked, refused, unknown |
+| `told` | index, what, detail | what they were told: opened, locked, driving, done, refused, unknown |
 | `sign` | digest, index, key, channel, command, epoch, counter, expires_at, flaw | signed; flaw: wrong on purpose |
 | `keyop` | index, subject, what, fault | answer to an operation on the key list: revoke … enrol, 0 for done |
 | `doubt` | key, asked_us | session info that answers that client's handshake does not authenticate |

@@ -58,6 +58,8 @@ class Matching:
         self._keys = keys
         self.used: dict[int, int] = {}
         """Intent number to the start of the movement that it authorised."""
+        self.shared: set[int] = set()
+        """Those of them that moved at a time when another intent's command may have done it."""
         self.locked_by: dict[int, int] = {}
         """Intent number to the start of the movement to lock that it authorised."""
         self.by_credential: set[int] = set()
@@ -120,12 +122,18 @@ class Matching:
             if fresh and (tap is None or fresh[-1][0].at_us > tap):
                 if opened:
                     self.used[fresh[-1][1].index] = start
+                    self._share(fresh, start)
             elif tap is not None:
                 if opened:
                     used_taps.add(tap)
             else:
                 out.append((movement, candidates))
         return out
+
+    def _share(self, fresh: list[tuple[Hand, Signed]], start_us: int) -> None:
+        """Notes whether a movement may as well be another intent's than the latest one's."""
+        if len({s.index for h, s in fresh if start_us - h.at_us <= TAP_US}) > 1:
+            self.shared.add(fresh[-1][1].index)
 
     def _opens(self, movement: Movement) -> bool:
         """Whether at least one door was not unlocked when the movement began."""
@@ -190,6 +198,7 @@ class Matching:
             if fresh:
                 if tap is None or fresh[-1][0].at_us > tap:
                     self.locked_by[fresh[-1][1].index] = start
+                    self._share(fresh, start)
                 continue
             # A later message of the same wish may lock again what somebody opened in between.
             again = any(

@@ -17,6 +17,8 @@ ASKED_US = 3_000_000
 """A lock movement this soon after a lock command or a tap was asked for."""
 LOCK_LIVES_US = 12_000_000
 """A lock command may be done so long after it was signed: it lives for 10 s at most, in whole seconds."""
+UNDER_WAY_US = 500_000
+"""A message is across the bus, and looked at, by then."""
 CRASH_US = 500_000
 SWITCH_US = 1_000_000
 """What the inside switch may take, as a card may (SAF-1)."""
@@ -274,7 +276,9 @@ class Safety:
                 continue
             possible += [hand.at_us, hand.at_us + 500_000]
             # A command with a bad lifetime must be refused; a DUT that takes it may well count from it.
-            if not signed.flaw and accepted.get(hand.digest, 0) >= hand.at_us > start_us:
+            # One that was under way when the relock began is done after it.
+            in_time = start_us < hand.at_us < until_us - UNDER_WAY_US
+            if in_time and not signed.flaw and accepted.get(hand.digest, 0) >= hand.at_us:
                 sure.append(hand.at_us)
         possible += [p.last_us for p in f.vehicle.presses if start_us <= p.at_us <= until_us]
         possible += [t for t in f.auths if start_us <= t <= until_us]

@@ -45,6 +45,7 @@ class Security:
         self.keys = Keys(facts)
         self._matching = Matching(facts, oracle, self.keys)
         self.used = self._matching.used
+        self.shared = self._matching.shared
         self.locked_by = self._matching.locked_by
         self.by_credential = self._matching.by_credential
         self._failures: dict[str, Verdict] = {}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rig.judge.e2e import COUNTERS, crc8
-from rig.judge.facts import DOORS, LOCK_STATUS, Facts
+from rig.judge.facts import DOORS, LOCK_STATUS, Facts, Hand
 from rig.judge.oracle import Oracle
 from rig.judge.verdicts import Outcome, Verdict
 from rig.trace import Event, number, octets
@@ -30,6 +30,10 @@ WAKING_US = 1_000_000
 """What waking may take (as long as a boot)."""
 BUS_BACK_US = 200_000
 """After a fault of the bus is over, until the DUT is heard again."""
+CHUNKS = "bluetooth.chunk_"
+"""Modes that spoil what the Bluetooth module puts together."""
+CHUNK_LINGERS_US = 1_000_000
+"""A gap of this long drops a partial message (vehicle.md section 2)."""
 OFF_MV, BOOT_MV = 6500, 9300
 PULSES = 3
 PULSE_US = 200_000
@@ -116,6 +120,15 @@ class Status:
         """Whether what is handed over in an interval may never come: the bus is broken, or who carries it."""
         return any(self._broken(need, start_us, end_us) for need in ("can", "tcu", "module"))
 
+    def _sensible(self, hand: Hand) -> bool:
+        """Whether a message surely makes sense: it was not made to make none, nor may its chunks have been spoilt."""
+        if hand.origin in ("malformed", "forge"):
+            return False
+        return hand.digest in self._f.signed or not any(
+            s.mode.name.startswith(CHUNKS) and s.start_us <= hand.at_us <= s.end_us + CHUNK_LINGERS_US
+            for s in self._o.spells
+        )
+
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
         # What was handed to a broken bus may never have come, and what makes no sense need not wake or keep awake.
@@ -123,7 +136,7 @@ class Status:
             [
                 h.at_us
                 for h in self._f.hands
-                if h.origin not in ("malformed", "forge") and not self._lost(h.at_us, h.at_us + ARRIVES_US)
+                if self._sensible(h) and not self._lost(h.at_us, h.at_us + ARRIVES_US)
             ]
             + self._f.auths
             + [m.start_us for m in self._f.movements]

@@ -20,7 +20,7 @@ class Truth:
     def __init__(self, facts: Facts, security: Security, authority: Authority, u_us: int) -> None:
         self._f = facts
         self._authority = authority
-        self._moved = security.used.keys() | security.locked_by.keys()
+        self._moved = (security.used.keys() | security.locked_by.keys()) - security.shared
         self._u = u_us
 
     def verdicts(self) -> list[Verdict]:
