@@ -37,6 +37,8 @@ class Tape:
         self.events: list[Event] = [(50_000, "supply", 12_600), (ORIGIN_US, "origin")]
         self.cycle = True
         """Whether LockStatus is added."""
+        self.silent = (0.0, 0.0)
+        """When it is left out all the same (seconds)."""
         self.driving: list[tuple[float, float]] = []
         """When LockStatus says that somebody may drive (seconds)."""
         for index, intent in enumerate(self.scenario.intents):
@@ -139,6 +141,7 @@ class Tape:
         out: list[Event] = []
         counter, source = -1, 0
         sources = [(e[0], _source(events, e)) for e in events if e[1] == "motor" and number(e, 4)]
+        moments = [m for m in moments if not us(self.silent[0]) <= m[0] < us(self.silent[1])]
         for at, cyclic in sorted(moments):
             while changes and changes[0][0] < at:
                 _, door, new = changes.pop(0)
