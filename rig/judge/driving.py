@@ -49,7 +49,8 @@ class Authority:
 
     def __init__(self, facts: Facts, decode: Decode) -> None:
         self._f = facts
-        self._gaps: list[tuple[int, int]] = []
+        self.gaps: list[tuple[int, int]] = []
+        """When it was not there to see: from the last frame before to the first after."""
         self.said: list[tuple[int, bool]] = []
         """When LockStatus began to say so; before the first: not authorised."""
         told: dict[bytes, bool] = {}
@@ -64,7 +65,7 @@ class Authority:
                 continue
             data = octets(event, 3)
             if blind:
-                self._gaps.append((seen_us, at))
+                self.gaps.append((seen_us, at))
             seen_us = skipped_us = at
             now = told.get(data)
             if now is None:
@@ -73,7 +74,7 @@ class Authority:
                 self.said.append((at, now))
                 last = now
         if facts.end_us - skipped_us > 2 * TOLD_US:
-            self._gaps.append((seen_us, FAR_US))
+            self.gaps.append((seen_us, FAR_US))
 
     @property
     def ever(self) -> bool:
@@ -91,7 +92,7 @@ class Authority:
     def surely_not(self, start_us: int, end_us: int) -> bool:
         """Whether LockStatus was there to see throughout an interval, and never said that somebody may drive."""
         until = end_us + TOLD_US
-        if any(gone <= until and back >= start_us for gone, back in self._gaps):
+        if any(gone <= until and back >= start_us for gone, back in self.gaps):
             return False
         found = self.first_from(start_us)
         return found is None or found > until
@@ -242,6 +243,7 @@ class Driving:
             at = start
             while True:
                 dark = max((back for off, back in self._dark if off - TOLD_US <= at <= back), default=at)
+                dark = max((back for gone, back in self._a.gaps if gone <= at <= back), default=dark)
                 if dark > at:
                     if dark >= end:
                         break

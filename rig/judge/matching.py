@@ -87,7 +87,7 @@ class Matching:
             if attack.kind.startswith("garbage"):
                 at, length = facts.origin_us + attack.at_us, KINDS[attack.kind].lasts_us(attack)
                 self._noise += range(at, at + length + ARRIVES_US, ARRIVES_US)
-        self._delivering = [h for h in facts.hands if h.digest in facts.signed and self._delivers(h)]
+        self.delivering: list[Hand] = [h for h in facts.hands if h.digest in facts.signed and self._delivers(h)]
 
     # -- to open -----------------------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class Matching:
         """Whether 30 s have passed since anything that a relock may be counted from."""
         f = self._f
         since = [m.start_us for m in f.movements if m.direction == "U"]
-        since += [h.at_us for h in self._delivering if f.signed[h.digest].command == "unlock"] + f.auths
+        since += [h.at_us for h in self.delivering if f.signed[h.digest].command == "unlock"] + f.auths
         since += [p.at_us for p in f.vehicle.presses]
         since += [t for t, mv in f.supplies if mv >= 9300]
         return any(RELOCK_LOW_US <= at_us - t <= RELOCK_HIGH_US for t in since)
@@ -223,7 +223,7 @@ class Matching:
     def candidates(self, start_us: int, command: str = "unlock") -> list[Candidate]:
         """Commands of enrolled keys that arrived unchanged before an instant, oldest first."""
         out: list[Candidate] = []
-        for hand in self._delivering:
+        for hand in self.delivering:
             if hand.at_us > start_us:
                 break
             signed = self._f.signed[hand.digest]

@@ -36,6 +36,7 @@ class Safety:
         self._f = facts
         self._o = oracle
         self._by_credential = security.by_credential
+        self._delivering = security.delivering
         self._u = u_us
 
     def verdicts(self) -> list[Verdict]:
@@ -189,8 +190,7 @@ class Safety:
         f = self._f
         since = max((s.end_us for s in f.locked if s.end_us <= at_us), default=0) - LOCK_LIVES_US
         return any(since <= t <= at_us for t in f.auths) or any(
-            h.delivers and since <= h.at_us <= at_us and h.digest in f.signed and f.signed[h.digest].command == "unlock"
-            for h in f.hands
+            since <= h.at_us <= at_us and f.signed[h.digest].command == "unlock" for h in self._delivering
         )
 
     def _judge(self, opened: Movement, relock: Movement | None, next_open_us: int) -> Verdict | None:
@@ -265,20 +265,15 @@ class Safety:
         f = self._f
         sure, possible = [start_us], [start_us]
         accepted = {digest: at for at, _channel, digest, fault in f.answers if fault == 0}
-        for hand in f.hands:
-            signed = f.signed.get(hand.digest)
-            if (
-                signed is None
-                or signed.command != "unlock"
-                or not hand.delivers
-                or not start_us <= hand.at_us <= until_us
-            ):
+        for hand in self._delivering:
+            signed = f.signed[hand.digest]
+            if signed.command != "unlock" or not start_us <= hand.at_us <= until_us:
                 continue
             possible += [hand.at_us, hand.at_us + 500_000]
             # A command with a bad lifetime must be refused; a DUT that takes it may well count from it.
             # One that was under way when the relock began is done after it.
             in_time = start_us < hand.at_us < until_us - UNDER_WAY_US
-            if in_time and not signed.flaw and accepted.get(hand.digest, 0) >= hand.at_us:
+            if in_time and hand.delivers and not signed.flaw and accepted.get(hand.digest, 0) >= hand.at_us:
                 sure.append(hand.at_us)
         possible += [p.last_us for p in f.vehicle.presses if start_us <= p.at_us <= until_us]
         possible += [t for t in f.auths if start_us <= t <= until_us]

@@ -46,6 +46,7 @@ class Security:
         self._matching = Matching(facts, oracle, self.keys)
         self.used = self._matching.used
         self.shared = self._matching.shared
+        self.delivering = self._matching.delivering
         self.locked_by = self._matching.locked_by
         self.by_credential = self._matching.by_credential
         self._failures: dict[str, Verdict] = {}

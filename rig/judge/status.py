@@ -325,12 +325,12 @@ class Status:
             m.start_us <= t <= m.pulses[-1][0] + 2 * PULSE_US for d in m.doors for t, s in f.feedback[d] if s != "X"
         )]  # fmt: skip
         times = [e[0] for e in f.frames]
-        for place, movement in enumerate(moved):
+        for movement in moved:
             causes = self._causes(movement.start_us, movement.direction)
             if len(causes) != 1 or self._broken("actuator", 0, movement.pulses[-1][0] + SOURCE_SEEN_US):
                 continue
             start = movement.pulses[-1][0] + 2 * PULSE_US + CYCLE_HIGH_US
-            end = moved[place + 1].start_us if place + 1 < len(moved) else f.end_us
+            end = min((m.start_us for m in f.movements if m.start_us > movement.start_us), default=f.end_us)
             end = min([end, start + SOURCE_SEEN_US] + [t for t, _ in f.supplies if t > movement.start_us - PULSE_US])
             (cause,) = causes
             for event in f.frames[bisect_left(times, start) : bisect_left(times, end)]:

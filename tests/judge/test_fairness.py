@@ -1,4 +1,4 @@
-"""What a correct DUT may do: each excuse of the judge on a trace that needs it, and next to it what it does not cover."""
+"""What a correct DUT may do: each excuse of the judge on a trace that needs it, and what it does not cover."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from rig.judge import Outcome
 from rig.scenario import Fault, Intent
-from tests.judge.tape import Tape
+from tests.judge.tape import EPOCH, Tape
 
 S = 1_000_000
 
@@ -43,3 +43,39 @@ def test_messages_of_spoilt_chunks_need_not_keep_awake(spoilt: bool) -> None:
     tape.silent = (92.0, 98.0)
     tape.taps(97.9, index=1).moves(98.1, "U")
     assert (tape.verdict("STA-1", 99).outcome is Outcome.FAIL) is not spoilt
+
+
+@pytest.mark.parametrize("back_s", [128.0, 100.0])
+def test_what_lapses_while_the_bus_is_silent_is_seen_after_it(back_s: float) -> None:
+    """DRV-2: no frame, no word; the first one after the silence must be true."""
+    tape = Tape(Intent("drive", 0, "cloud"), Fault("can.babbling", 90 * S, int(back_s * S)))
+    tape.acts(0, "cloud").knows_the_clock().sends(0.5, "d", channel="cloud", command="drive")
+    tape.driving = [(0.52, 122.0 if back_s < 120 else 900.0)]
+    tape.silent = (90.0, back_s)
+    late = tape.verdict("DRV-2", 140.0)
+    tape.driving = [(0.52, 122.0)]
+    assert late.outcome is (Outcome.FAIL if back_s > 120 else Outcome.PASS)
+    assert tape.verdict("DRV-2", 140.0).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+def test_a_replay_for_a_key_that_was_put_back_may_restart_the_relock(revoked: bool) -> None:
+    """SAF-3: to a key that was off its list a DUT owes no memory of counters; to others it does."""
+    tape = Tape(Intent("unlock", 0, "card")).knows_the_clock(-4, seconds=0)
+    if revoked:
+        tape.add(-3.6, "sign", "r", -1, "keeper", "bluetooth", "revoke", EPOCH, 1, 12, "").hands(-3.5, "r")
+        tape.add(-3.4, "keyop", -1, "valet", "revoke", 0)
+    tape.sends(-3, "v", index=-2, key="valet", expires=12).answers(-2.9, "v", fault=3)
+    if revoked:
+        tape.add(-2.6, "sign", "e", -3, "keeper", "bluetooth", "enrol", EPOCH, 2, 12, "").hands(-2.5, "e")
+        tape.add(-2.4, "keyop", -3, "valet", "enrol", 0)
+    tape.taps(0).moves(0.2, "U").hands(5, "v", origin="replay").moves(35.05, "L")
+    assert (tape.verdict("SAF-3", 45).outcome is Outcome.FAIL) is not revoked
+
+
+def test_a_movement_in_vain_may_change_the_source() -> None:
+    """STA-1: whoever drove the doors last is named, whether their feedback came or not."""
+    tape = Tape(Intent("lock", 0, "bluetooth"), Fault("actuator.feedback_lost", 2_500_000, 9 * S), doors="unlocked")
+    tape.knows_the_clock().sends(0, "l", command="lock").moves(0.1, "L")
+    tape.sends(1.5, "u", channel="cloud").moves(1.6, "U", flips=False)
+    assert tape.verdict("STA-1", 2.4).outcome is Outcome.PASS
