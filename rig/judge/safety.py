@@ -199,6 +199,9 @@ class Safety:
             return None
         if not any(s.start_us >= opened.start_us for s in f.unlocked):
             return None
+        overdue = self._overdue(opened, min(relock.start_us if relock else FAR_US, next_open_us, f.end_us))
+        if overdue is not None:
+            return overdue
         until = min(relock.start_us if relock else FAR_US, f.end_us)
         if relock is not None and (relock.start_us > next_open_us or self._asked_to_lock(relock.start_us)):
             return None
@@ -206,18 +209,9 @@ class Safety:
         crashed = f.vehicle.crashed(0, until)
         if relock is None and (ajar or crashed):
             return None
-        if f.vehicle.opening(opened.start_us) is not None or not self._healthy("actuator", opened.start_us, until):
-            # Who opened the doors, and which of them, the trace does not tell for sure.
-            return None
-        since = opened.start_us - LINGERS_US
-        lossy = [s for s in self._o.spells if s.mode.degrades and "can" in s.mode.breaks]
-        if any(s.start_us <= until and s.end_us >= since for s in lossy):
-            # A command may be on the bus for seconds, and count from when it is done.
+        if self._unclear(opened, until):
             return None
         sure, possible = self._bases(opened.start_us, until)
-        if any(opened.start_us < s.at_us <= until and s.command == "lock" and not s.flaw for s in f.signed.values()):
-            # Whether a lock command was done, and undone by the next unlock, the trace does not tell for sure.
-            return None
         earliest = max(sure) + RELOCK_US - TOLERANCE_US
         latest = max(possible) + RELOCK_US + TOLERANCE_US
         if relock is None:
@@ -248,6 +242,39 @@ class Safety:
             outcome = Outcome.CONDITIONAL_FAIL
         return Verdict("SAF-3", outcome, f"relock {(at - opened.start_us) / 1e6:.3f} s after the doors opened",
                        at - opened.start_us, RELOCK_US + TOLERANCE_US, at)  # fmt: skip
+
+    def _unclear(self, opened: Movement, until_us: int) -> bool:
+        """Whether the trace does not tell for sure from when the 30 s count, or that they do."""
+        f = self._f
+        if f.vehicle.opening(opened.start_us) is not None or not self._healthy("actuator", opened.start_us, until_us):
+            # Who opened the doors, and which of them.
+            return True
+        since = opened.start_us - LINGERS_US
+        lossy = [s for s in self._o.spells if s.mode.degrades and "can" in s.mode.breaks]
+        if any(s.start_us <= until_us and s.end_us >= since for s in lossy):
+            # A command may be on the bus for seconds, and count from when it is done.
+            return True
+        # Whether a lock command was done, and undone by the next unlock.
+        locks = [s.at_us for s in f.signed.values() if s.command == "lock" and not s.flaw]
+        return any(opened.start_us < t <= until_us for t in locks)
+
+    def _overdue(self, opened: Movement, until_us: int) -> Verdict | None:
+        """A failure if the doors stood unlocked past the latest time of a relock, whatever locked them after that."""
+        f, start = self._f, opened.start_us
+        latest = start + RELOCK_US + TOLERANCE_US
+        for base in sorted(self._bases(start, until_us)[1]):
+            if base > latest:
+                break
+            latest = max(latest, base + RELOCK_US + TOLERANCE_US)
+        if latest + UNDER_WAY_US + self._u >= until_us or f.supply_at(latest) < 9300:
+            return None
+        if f.ajar_at(start) or any(start - EDGE_US <= t <= latest for t, _, _ in f.ajars):
+            return None
+        if f.vehicle.crashed(0, latest) or self._unclear(opened, latest):
+            return None
+        if any(f.latch_at(d, latest) != "U" for d in DOORS):
+            return None
+        return Verdict("SAF-3", Outcome.FAIL, "no relock", None, RELOCK_US, start)
 
     def _asked_to_lock(self, at_us: int) -> bool:
         f = self._f

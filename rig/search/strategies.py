@@ -101,7 +101,7 @@ def _table(seed: str) -> Iterator[Row]:
         yield from rows
 
 
-TABLE_TURNS = 4
+TABLE_TURNS = 6
 """So many rows of the table, which finds most in the shortest time, come before one of anything else."""
 
 

@@ -20,6 +20,8 @@ MONTH_US = 30 * 24 * 3600 * S
 PATHS: tuple[Via, ...] = ("bluetooth", "cloud", "card")
 PHONE: tuple[Via, ...] = ("bluetooth", "cloud")
 RESET = Fault("power.reset", 5 * S, 5_200_000)
+HARSH = ("power", "vehicle", "random")
+"""Domains whose modes touch all paths."""
 CHANGES: tuple[Want, ...] = ("revoke", "disable", "demote")
 
 
@@ -42,7 +44,9 @@ def telling() -> tuple[list[Scenario], list[Scenario]]:
         first.update(dict.fromkeys(_attack(kind)))
     then: dict[Scenario, None] = {}
     for number, mode in enumerate(_kinds_of_failure(0)):
-        then.update(dict.fromkeys(_first_of(mode, "warm" if number % 2 else "cold")))
+        rows = _first_of(mode, "warm" if number % 2 else "cold")
+        (first if mode.domain in HARSH else then).update(dict.fromkeys(rows))
+        first[_plain(mode)[PATHS.index("card")]] = None
     return list(first), [row for row in then if row not in first]
 
 
@@ -184,7 +188,7 @@ def _lives() -> list[Scenario]:
         for again in PHONE:
             out.append(_scenario("warm", Intent("unlock", 0, via), Intent("unlock", 15 * S, again)))
             out.append(_scenario("warm", Intent("unlock", 0, again), Intent("drive", 4 * S, again)))
-        out.append(_scenario("warm", Intent("unlock", S, via), Intent("unlock", 5 * S, "card")))
+        out.append(_scenario("warm", Intent("unlock", S, via), Intent("unlock", 4 * S, "card")))
         out.append(_scenario("warm", Intent("drive", 2 * S, via), Intent("lock", 140 * S, "bluetooth")))
         for away in ("network.car_offline", "common.tcu_dead"):
             out.append(_scenario("warm", Fault(away, 0), Intent("drive", WISH_US, via)))
@@ -197,6 +201,10 @@ def _lives() -> list[Scenario]:
         late_reset = Fault("power.reset", 34 * S, 34_300_000)
         out.append(_scenario("warm", Intent("unlock", S, via), Intent("lock", 9 * S, "bluetooth"), late_reset))
         out.append(_scenario("warm", Fault("vehicle.speed_then_silent", 0, 90 * S), Intent("unlock", 70 * S, via)))
+    for half_way, via in (("bluetooth.answer_lost", "bluetooth"), ("server.answer_lost", "cloud")):
+        lost = Fault(half_way, 0, 8 * S)
+        for again in PHONE:
+            out.append(_scenario("warm", lost, Intent("unlock", S, via), Intent("unlock", 16 * S, again)))
     for change in CHANGES:
         for via in PHONE:
             for guest in PHONE:
