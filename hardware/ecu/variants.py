@@ -48,10 +48,10 @@ class ReaderNotRepeated(CardReader):
         self._repeated = True
 
 
-class Status92(Status):
-    """LockStatus every 92 ms; 90 to 110 are legal."""
+class Status93(Status):
+    """LockStatus every 93 ms; 90 to 110 are legal, and other work may delay a frame by 2 ms."""
 
-    CYCLE_US = 92_000
+    CYCLE_US = 93_000
 
 
 class Status108(Status):
@@ -230,9 +230,9 @@ _ALL: tuple[tuple[str, str, _PartsOf], ...] = (
     ("boot_50ms", "is ready 50 ms after power-up", lambda p: replace(p, boot_us=50_000)),
     ("boot_950ms", "is ready 950 ms after power-up", lambda p: replace(p, boot_us=950_000)),
     (
-        "status_92ms",
-        "sends LockStatus every 92 ms",
-        lambda p: replace(p, status=Status92, idle_skip=False),
+        "status_93ms",
+        "sends LockStatus every 93 ms",
+        lambda p: replace(p, status=Status93, idle_skip=False),
     ),
     (
         "status_108ms",
