@@ -141,7 +141,7 @@ def test_a_broken_scenario_names_file_and_mend(tmp_path: Path, capsys: pytest.Ca
 
 def test_certify_on_the_model_passes_and_leaves_a_report(tmp_path: Path) -> None:
     out = tmp_path / "report ü"
-    run = rig("certify", "--bench", "model", "--seed", "7", "--out", str(out), cwd=tmp_path)
+    run = rig("certify", "--bench", "model", "--seed", "7", "--scenarios", "1000", "--out", str(out), cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.splitlines()[-1] == f"report: {out / 'report.html'}"
     assert "verdict: pass" in run.stdout
@@ -157,7 +157,8 @@ def test_certify_on_the_model_passes_and_leaves_a_report(tmp_path: Path) -> None
 
 
 def test_certify_finds_a_defect_and_shrinks_it(tmp_path: Path) -> None:
-    run = rig("certify", "--bench", "model", "--defect", "no_expiry", "--out", str(tmp_path), cwd=tmp_path)
+    run = rig("certify", "--bench", "model", "--defect", "no_expiry", "--scenarios", "100", "--out", str(tmp_path),
+              cwd=tmp_path)  # fmt: skip
     assert run.returncode == 1, run.stdout + run.stderr
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))
     failures = {f["requirement"]: f for f in results["failures"]}

@@ -22,7 +22,7 @@ from fixtures.plugin import MARK
 from hardware.bench import load_bench
 from reports.results import Results, ResultsError, Verdict
 from rig.cli import defects
-from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, seed
+from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, count, seed
 
 if TYPE_CHECKING:
     from rig.cli.words import Commands
@@ -61,6 +61,13 @@ def add_to(commands: Commands) -> None:
         metavar="S",
         default=None,
         help="seed of every random choice (default: a fresh one)",
+    )
+    command.add_argument(
+        "--scenarios",
+        type=count,
+        metavar="N",
+        default=None,
+        help="how many scenarios the search in the suite tries (default: 10000)",
     )
     add_defect(command)
     command.set_defaults(run=run)
@@ -109,6 +116,8 @@ def _command(options: argparse.Namespace, out: Path) -> list[str]:
         command += ["-p", "fixtures.plugin"]
     if options.seed is not None:
         command.append(f"--rig-seed={options.seed}")
+    if options.scenarios is not None:
+        command.append(f"--rig-scenarios={options.scenarios}")
     if options.defect is not None:
         command.append(f"--defect={options.defect}")
     return command

@@ -21,7 +21,18 @@ from fixtures.casefile import write_case
 from hardware.vehicle import emulated_model
 from rig.cli import defects
 from rig.cli.cutsets import jobs
-from rig.cli.words import FAIL, PASS, UNDECIDED, USAGE, add_command, add_defect, complain, console, seed
+from rig.cli.words import (
+    FAIL,
+    PASS,
+    UNDECIDED,
+    USAGE,
+    add_command,
+    add_defect,
+    complain,
+    console,
+    count,
+    seed,
+)
 from rig.corpus import Corpus, CorpusError, confirm
 from rig.judge.judge import REQUIREMENTS
 from rig.judge.verdicts import Outcome
@@ -57,7 +68,7 @@ def add_to(commands: Commands) -> None:
     """Adds the command."""
     command = add_command(commands, "search", "look for scenarios that an ECU fails", DESCRIPTION, EPILOG)
     long = command.add_mutually_exclusive_group()
-    long.add_argument("--scenarios", type=_count, metavar="N", help=f"so many (default: {DEFAULT_SCENARIOS:,})")
+    long.add_argument("--scenarios", type=count, metavar="N", help=f"so many (default: {DEFAULT_SCENARIOS:,})")
     long.add_argument("--minutes", type=_minutes, metavar="M", help="for so long")
     command.add_argument(
         "--strategy", choices=list(STRATEGIES), default="default", metavar="NAME", help="how (default: default)"
@@ -75,13 +86,6 @@ def add_to(commands: Commands) -> None:
     command.add_argument("--list", action="store_true", help="list the strategies and the sizes of the space")
     add_defect(command)
     command.set_defaults(run=run)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of scenarios")
-    return value
 
 
 def _minutes(text: str) -> float:
