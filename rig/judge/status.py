@@ -86,6 +86,7 @@ class Status:
         self._decode = decode
         self._u = u_us
         self._valid: dict[bytes, bool] = {}
+        self._awake: list[int] | None = None
 
     def verdicts(self) -> list[Verdict]:
         """One verdict for the run: the first failure, or a pass if enough was seen."""
@@ -129,18 +130,30 @@ class Status:
             for s in self._o.spells
         )
 
+    def _activities(self) -> list[int]:
+        """When something surely came that keeps a DUT awake, in order."""
+        if self._awake is None:
+            # What was handed to a broken bus may never have come, and what makes no sense need not wake or keep awake.
+            self._awake = sorted(
+                [
+                    h.at_us
+                    for h in self._f.hands
+                    if self._sensible(h) and not self._lost(h.at_us, h.at_us + ARRIVES_US)
+                ]
+                + self._f.auths
+                + [m.start_us for m in self._f.movements]
+            )
+        return self._awake
+
+    def _dozes(self, start_us: int, end_us: int) -> bool:
+        """Whether it may fall asleep, or be asleep, in an interval in which nothing happens."""
+        activities = self._activities()
+        place = bisect_right(activities, start_us)
+        return end_us + CYCLE_HIGH_US + self._u >= (activities[place - 1] if place else 0) + ASLEEP_US
+
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
-        # What was handed to a broken bus may never have come, and what makes no sense need not wake or keep awake.
-        activities = sorted(
-            [
-                h.at_us
-                for h in self._f.hands
-                if self._sensible(h) and not self._lost(h.at_us, h.at_us + ARRIVES_US)
-            ]
-            + self._f.auths
-            + [m.start_us for m in self._f.movements]
-        )
+        activities = self._activities()
         before = max((t for t in activities if t <= start_us), default=0)
         if start_us + CYCLE_HIGH_US + self._u < before + ASLEEP_US:
             return False
@@ -174,8 +187,10 @@ class Status:
             if event[1] == "skip":
                 if last is None and at - silent_us <= longest:
                     silent_us = at + number(event, 2)
-                # Of a DUT that was silent already, no frames were skipped.
-                if last is not None and at - last.at_us <= longest and not self._mute(at):
+                # Of a DUT that was silent already, no frames were skipped; of one that fell asleep, some.
+                if last is not None and self._dozes(at, at + number(event, 2)):
+                    silent_us, last = at + number(event, 2), None
+                elif last is not None and at - last.at_us <= longest and not self._mute(at):
                     skipped = number(event, 2)
                     counter = (last.counter + skipped // 100_000) % COUNTERS
                     last = _Last(last.at_us + skipped, counter, last.on_cycle)

@@ -40,7 +40,7 @@ def test_messages_of_spoilt_chunks_need_not_keep_awake(spoilt: bool) -> None:
     faults = [Fault("bluetooth.chunk_duplicated", 20 * S, 50 * S)] if spoilt else []
     tape = Tape(Intent("unlock", 0, "card"), Intent("unlock", 80 * S, "card"), *faults)
     tape.taps(0).moves(0.2, "U").moves(30.2, "L").hands(40, "nonsense")
-    tape.silent = (92.0, 98.0)
+    tape.silent = [(92.0, 98.0)]
     tape.taps(97.9, index=1).moves(98.1, "U")
     assert (tape.verdict("STA-1", 99).outcome is Outcome.FAIL) is not spoilt
 
@@ -51,7 +51,7 @@ def test_what_lapses_while_the_bus_is_silent_is_seen_after_it(back_s: float) -> 
     tape = Tape(Intent("drive", 0, "cloud"), Fault("can.babbling", 90 * S, int(back_s * S)))
     tape.acts(0, "cloud").knows_the_clock().sends(0.5, "d", channel="cloud", command="drive")
     tape.driving = [(0.52, 122.0 if back_s < 120 else 900.0)]
-    tape.silent = (90.0, back_s)
+    tape.silent = [(90.0, back_s)]
     late = tape.verdict("DRV-2", 140.0)
     tape.driving = [(0.52, 122.0)]
     assert late.outcome is (Outcome.FAIL if back_s > 120 else Outcome.PASS)
@@ -79,3 +79,16 @@ def test_a_movement_in_vain_may_change_the_source() -> None:
     tape.knows_the_clock().sends(0, "l", command="lock").moves(0.1, "L")
     tape.sends(1.5, "u", channel="cloud").moves(1.6, "U", flips=False)
     assert tape.verdict("STA-1", 2.4).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("asleep", [True, False])
+def test_asleep_the_counter_rests_in_skipped_time(asleep: bool) -> None:
+    """STA-1: 60 s after the tap it may fall asleep at any time of a gap, and goes on with the counter where it was."""
+    from_s, skipped_s = (75.1, 3600.1) if asleep else (40.1, 10.1)
+    until_s = from_s + skipped_s
+    tape = Tape(Intent("unlock", 0, "card")).taps(0).moves(0.2, "U").moves(30.2, "L")
+    # Woken by a copy; its first frame looks like an extra one of a DUT that had been awake all the time.
+    tape.add(from_s, "skip", round(skipped_s * 1e6)).hands(until_s - 0.01, "copy", origin="replay")
+    tape.add(until_s + 0.1, "skip", 1_500_000)
+    tape.silent = [(from_s, until_s), (until_s + 0.1, until_s + 1.6)]
+    assert (tape.verdict("STA-1", until_s + 3).outcome is Outcome.FAIL) is not asleep
