@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings, target
+from hypothesis import Phase, given, settings, target
 from hypothesis import strategies as st
 
 from fixtures.prover import Prover
@@ -29,8 +29,13 @@ STRIDE = 37
 """Prime: all combinations come up evenly."""
 
 AnchorsOf = Callable[[Script], Anchors]
-unhurried = settings(deadline=None)
-"""How long an example takes is the host's affair: a busy one must not fail the DUT."""
+unhurried = settings(
+    deadline=None, report_multiple_bugs=False, phases=(Phase.explicit, Phase.generate, Phase.target)
+)
+"""How long an example takes is the host's affair: a busy one must not fail the DUT.
+
+One failure is enough, and not shrunk here: the rig shrinks scenarios itself, as a whole and for one requirement.
+"""
 
 
 @st.composite
