@@ -47,6 +47,17 @@ def test_a_mutant_of_the_rig_is_noticed_by_what_it_no_longer_finds(name: str) ->
     assert result.red == f"{BLOCKS} is no longer found"
 
 
+@pytest.mark.parametrize(("name", "build"), [("no_replay", "no_counter"), ("reusable", "reopens_after_lock")])
+def test_a_mutant_that_known_failures_do_not_notice_is_noticed_by_its_witness(name: str, build: str) -> None:
+    # What neither mistake touches: doors that open by themselves after a boot.
+    known = {"opens": ("SEC-10", Scenario())}
+    opens = partial(emulated_model, "reset_opens")
+    assert try_mutant(name, known, {"opens": opens}, emulated_model, 1).red == ""
+    models = iter([opens(), emulated_model(build)])
+    red = try_mutant(name, known, {"opens": lambda: next(models)}, emulated_model, 1).red
+    assert red.endswith("where it matters most")
+
+
 def test_a_mutant_that_makes_false_alarms_is_noticed_on_the_healthy_ecu() -> None:
     broken = Scenario(timeline=(Fault("server.500", 0), Intent("unlock", 1_000_000, "cloud")))
     result = try_mutant("all_viable", {"any": ("AVL-3", broken)}, {}, emulated_model, 1)
