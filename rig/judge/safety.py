@@ -302,6 +302,8 @@ class Safety:
             in_time = start_us < hand.at_us < until_us - UNDER_WAY_US
             if in_time and hand.delivers and not signed.flaw and accepted.get(hand.digest, 0) >= hand.at_us:
                 sure.append(hand.at_us)
+        # An unlock whose pulses stuck is done with the last of them.
+        possible += [m.pulses[-1][0] for m in f.movements if m.direction == "U" and start_us <= m.start_us <= until_us]
         possible += [p.last_us for p in f.vehicle.presses if start_us <= p.at_us <= until_us]
         possible += [t for t in f.auths if start_us <= t <= until_us]
         for at, mv in f.supplies:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rig.judge.e2e import COUNTERS, crc8
-from rig.judge.facts import DOORS, LOCK_STATUS, Facts, Hand
+from rig.judge.facts import DOORS, LOCK_STATUS, Facts, Hand, Movement
 from rig.judge.oracle import Oracle
 from rig.judge.verdicts import Outcome, Verdict
 from rig.trace import Event, number, octets
@@ -341,7 +341,7 @@ class Status:
         )]  # fmt: skip
         times = [e[0] for e in f.frames]
         for movement in moved:
-            causes = self._causes(movement.start_us, movement.direction)
+            causes = self._causes(movement)
             if len(causes) != 1 or self._broken("actuator", 0, movement.pulses[-1][0] + SOURCE_SEEN_US):
                 continue
             start = movement.pulses[-1][0] + 2 * PULSE_US + CYCLE_HIGH_US
@@ -358,20 +358,21 @@ class Status:
                     )
         return None
 
-    def _causes(self, at_us: int, direction: str) -> set[int]:
-        """Which sources (by LockStatus' numbers) may have caused a movement."""
-        f = self._f
+    def _causes(self, movement: Movement) -> set[int]:
+        """Which sources (by LockStatus' numbers) may have caused a movement, or taken it over before its last pulse."""
+        f, at_us, direction = self._f, movement.start_us, movement.direction
+        last_us = movement.pulses[-1][0]
         command = "unlock" if direction == "U" else "lock"
         out = {
             SOURCES[h.channel] for h in f.hands
-            if at_us - LIVES_US <= h.at_us <= at_us
+            if at_us - LIVES_US <= h.at_us <= last_us
             and (h.digest not in f.signed or f.signed[h.digest].command == command)
         }  # fmt: skip
-        if any(at_us - TAP_US <= t <= at_us for t in f.auths):
+        if any(at_us - TAP_US <= t <= last_us for t in f.auths):
             out.add(SOURCES["card"])
-        if f.vehicle.pressed(command, at_us - TAP_US, at_us):
+        if f.vehicle.pressed(command, at_us - TAP_US, last_us):
             out.add(SOURCES["interior"])
-        if direction == "U" and f.vehicle.crashed(at_us - TAP_US, at_us):
+        if direction == "U" and f.vehicle.crashed(at_us - TAP_US, last_us):
             out.add(SOURCES["crash"])
         # What found the doors open already moved nothing, and is counted from all the same.
         opened = [m.start_us for m in f.movements if m.direction == "U"] + [h.at_us for h in f.hands] + f.auths

@@ -6,7 +6,9 @@ import pytest
 
 from rig.judge import Outcome
 from rig.scenario import Fault, Intent
-from tests.judge.tape import EPOCH, Tape
+from rig.trace import Event, octets
+from tests.judge.tape import DOORS, EPOCH, LOCK_STATUS, Tape, edited, is_status, judged, status, us
+from tests.judge.vehicle_cases import press
 
 S = 1_000_000
 
@@ -92,3 +94,31 @@ def test_asleep_the_counter_rests_in_skipped_time(asleep: bool) -> None:
     tape.add(until_s + 0.1, "skip", 1_500_000)
     tape.silent = [(from_s, until_s), (until_s + 0.1, until_s + 1.6)]
     assert (tape.verdict("STA-1", until_s + 3).outcome is Outcome.FAIL) is not asleep
+
+
+@pytest.mark.parametrize(("relock_s", "fails"), [(31.3, False), (31.9, True)])
+def test_an_unlock_whose_pulses_stuck_counts_from_the_last_of_them(relock_s: float, fails: bool) -> None:
+    """SAF-3: 30 s +- 1 s from when the doors were unlocked."""
+    tape = Tape(Intent("unlock", 0, "card"), Fault("actuator.pulses_stuck", 0, 1 * S, (("pulses", 2),))).taps(0)
+    tape.moves(0.1, "U", flips=False).moves(0.3, "U", flips=False).moves(0.5, "U").moves(relock_s, "L")
+    assert (tape.verdict("SAF-3", 45).outcome is Outcome.FAIL) is fails
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_who_takes_a_movement_over_before_its_last_pulse_may_be_its_source(pressed: bool) -> None:
+    """STA-1: a press while a stuck door is driven again is an order of its own, and the last."""
+    tape = Tape(Intent("unlock", 0, "bluetooth"), Fault("actuator.pulses_stuck", 0, 1 * S, (("pulses", 1),)))
+    tape.knows_the_clock().sends(0, "u").moves(0.1, "U", flips=False)
+    if pressed:
+        press(tape, 0.2, "unlock")
+    tape.moves(0.3, "U")
+    assert tape.verdict("STA-1", 5).outcome is Outcome.PASS
+    if not pressed:
+        lying = edited(tape.trace(5), lambda e: _names_relock(e) if is_status(e) and e[0] > us(2) else e)
+        assert judged(tape.scenario, lying).verdicts["STA-1"].outcome is Outcome.FAIL
+
+
+def _names_relock(event: Event) -> Event:
+    """The frame with its counter, naming another source."""
+    data = status(dict.fromkeys(DOORS, "U"), octets(event, 3)[1] & 0xF, source=6)
+    return (event[0], "can", LOCK_STATUS, data, "ecu")
