@@ -116,10 +116,7 @@ class Availability:
         tapped = False
         for path, at_us in wish.acts:
             if path == "bluetooth":
-                last_clock = max(
-                    (t for t, key, *_ in self._f.clocks if key == wish.phone and t <= at_us), default=0
-                )
-                warm = wish.warm and not self._o.reset_between(last_clock, at_us)
+                warm = wish.warm and not self._o.reset_between(self._f.session_us(wish.phone, at_us), at_us)
                 out.append(Attempt(wish, path, at_us, WARM_US if warm else COLD_US, warm))
             elif path == "cloud":
                 known_off = wish.intent.via == "cloud" or self._o.radio_known_off(

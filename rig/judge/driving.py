@@ -166,8 +166,8 @@ class Driving:
                 continue
             at = min(s.at_us for s in own)
             end = at + GRANTED_US
-            since = max((t for t, key, *_ in f.clocks if key == wish.phone and t <= at), default=0)
-            if o.reset_between(since, end) or not self._visible(at, end) or f.end_us < end + TOLD_US:
+            reset = o.reset_between(f.session_us(wish.phone, at), end)
+            if reset or not self._visible(at, end) or f.end_us < end + TOLD_US:
                 continue
             if o.viable("bluetooth", at - GRANTED_US, end) and not o.clumsy(at):
                 out.append(self._granted(at, end, "the command in a session"))

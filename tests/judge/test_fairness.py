@@ -118,6 +118,16 @@ def test_who_takes_a_movement_over_before_its_last_pulse_may_be_its_source(press
         assert judged(tape.scenario, lying).verdicts["STA-1"].outcome is Outcome.FAIL
 
 
+@pytest.mark.parametrize("reset_s", [1.02, 0.5])
+def test_a_session_whose_info_was_under_way_when_the_vehicle_lost_power_is_none(reset_s: float) -> None:
+    """AVL-2: with a session means the same epoch on both sides; without one a client may take 5 s."""
+    down = Fault("power.reset", int(reset_s * S), int(reset_s * S) + 200_000)
+    tape = Tape(Intent("unlock", 20 * S, "bluetooth"), down)
+    tape.add(1.04, "clock", "phone", EPOCH, 4, us(1.0)).acts(20, "bluetooth", warm=True)
+    tape.sends(20.1, "u", expires=32).moves(23.5, "U")
+    assert (tape.verdict("AVL-2", 60).outcome is Outcome.FAIL) is (reset_s < 1)
+
+
 def _names_relock(event: Event) -> Event:
     """The frame with its counter, naming another source."""
     data = status(dict.fromkeys(DOORS, "U"), octets(event, 3)[1] & 0xF, source=6)
