@@ -225,6 +225,7 @@ class Safety:
             steady = (
                 not any(at <= t <= at + TOLERANCE_US for t, _ in f.supplies)
                 and next_open_us > at + TOLERANCE_US
+                and self._healthy("actuator", at, at + TOLERANCE_US)
             )
             if steady and not whole and f.end_us > at + TOLERANCE_US:
                 return Verdict("SAF-3", Outcome.FAIL, "the relock left a door unlocked", None, RELOCK_US, at)

@@ -104,6 +104,15 @@ def test_an_unlock_whose_pulses_stuck_counts_from_the_last_of_them(relock_s: flo
     assert (tape.verdict("SAF-3", 45).outcome is Outcome.FAIL) is fails
 
 
+@pytest.mark.parametrize("stuck", [True, False])
+def test_a_motor_that_stops_during_the_relock_leaves_its_door_as_it_was(stuck: bool) -> None:
+    """SAF-3: motors that start one after the other may meet a failure that began after the first of them."""
+    faults = [Fault("actuator.motor_stuck", 30_300_000, 40 * S)] if stuck else []
+    tape = Tape(Intent("unlock", 0, "card"), *faults).taps(0).moves(0.2, "U")
+    tape.moves(30.25, "L", doors=("RL", "RR")).moves(30.33, "L", doors=("FL", "FR"), flips=False)
+    assert (tape.verdict("SAF-3", 45).outcome is Outcome.FAIL) is not stuck
+
+
 @pytest.mark.parametrize("pressed", [True, False])
 def test_who_takes_a_movement_over_before_its_last_pulse_may_be_its_source(pressed: bool) -> None:
     """STA-1: a press while a stuck door is driven again is an order of its own, and the last."""
