@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from rig.faults import CATALOGUE
 from rig.judge import availability, matching, oracle, safety, security, status
+from rig.judge.facts import Movement
 from rig.judge.verdicts import Verdict
 from rig.scenario import Attack, Carry, Fault, Intent, Scenario
 from rig.world.attacker import KINDS
@@ -66,10 +67,8 @@ def _skipped(mode: str) -> Mutant:
     return Mutant(f"skip_{mode}", f"the failure {mode} does not happen", applied)
 
 
-def _patched(
-    name: str, text: str, owner: Any, attribute: str, value: object, witnesses: tuple[Scenario, ...] = ()
-) -> Mutant:
-    return Mutant(name, text, lambda: patch.object(owner, attribute, value), witnesses)
+def _patched(name: str, text: str, owner: Any, attribute: str, value: object) -> Mutant:
+    return Mutant(name, text, lambda: patch.object(owner, attribute, value))
 
 
 _healthy_clock = Session.clock_at
@@ -91,6 +90,25 @@ def _always(*_args: object, **_kwargs: object) -> bool:
     return True
 
 
+_injective_unmatched = matching.Matching.unmatched
+
+
+def _forgetful_unmatched(self: matching.Matching) -> list[tuple[Movement, list[matching.Candidate]]]:
+    self._executed = {}
+    return _injective_unmatched(self)
+
+
+@contextmanager
+def _reusable() -> Iterator[None]:
+    """Neither an earlier movement, nor the DUT's own word, nor being a copy makes a request spent."""
+    with (
+        patch.object(matching.Matching, "_unspent", _always),
+        patch.object(matching.Matching, "_delivers", _always),
+        patch.object(matching.Matching, "unmatched", _forgetful_unmatched),
+    ):
+        yield
+
+
 def _no_attack(*_args: object) -> str:
     return "sent"
 
@@ -101,7 +119,6 @@ def _no_replays() -> AbstractContextManager[object]:
 
 
 THERE_AND_BACK = (Intent("unlock", 500_000, "bluetooth"), Intent("lock", 3_000_000, "bluetooth"))
-SOON_BACK = (Scenario(carry=Carry("warm"), timeline=THERE_AND_BACK),)
 REPLAYED = (Scenario(carry=Carry("warm"), timeline=(*THERE_AND_BACK, Attack("replay_bluetooth", 6_000_000))),)
 
 
@@ -121,8 +138,7 @@ _ALL = (
     _patched("all_viable", "the oracle takes every path for viable", oracle.Oracle, "viable", _always),
     _patched("patient_card", "the card may take a minute", availability, "CARD_US", 60_000_000),
     _patched("no_independence", "AVL-5 allows 20 s more", availability, "SLOWER_US", 20_000_000),
-    _patched("reusable", "one request may authorise any number of movements", matching.Matching, "_unspent", _always,
-             SOON_BACK),
+    Mutant("reusable", "one request may authorise any number of movements", _reusable, REPLAYED),
     Mutant("no_replay", "the attacker's replays are not sent", _no_replays, REPLAYED),
     _patched("expiry_ignored", "the judge takes no request for expired", matching, "CLOCK_EDGE_US", 1 << 50),
     _patched("relock_any_time", "the relock may come within a minute", safety, "TOLERANCE_US", 60_000_000),
