@@ -9,7 +9,8 @@ import pytest
 from hardware.vehicle import emulated_model
 from rig.faults import CATALOGUE
 from rig.scenario import Fault, Intent, Scenario
-from rig.search.hunt import Hunt
+from rig.search.findings import Findings
+from rig.search.hunt import DAY_US, Hunt, Hunter
 from rig.search.mutants import MUTANTS
 from rig.search.qualify import Candidate, Qualification, qualify, try_mutant
 
@@ -73,6 +74,15 @@ def test_a_mutant_leaves_nothing_behind(name: str) -> None:
     assert catalogue == CATALOGUE
     after = emulated_model().judge(SHOWS)
     assert after.trace.hash() == before.trace.hash() and after.judgement == before.judgement
+
+
+@pytest.mark.parametrize(("build", "runs"), [(None, 1), ("status_108ms", 0)])
+def test_a_build_whose_idle_cycles_cannot_be_left_out_is_not_asked_for_days(build: str | None, runs: int) -> None:
+    hunter, findings = Hunter(emulated_model(build), emulated_model()), Findings()
+    hunter.judge(0, Scenario(timeline=(Intent("unlock", 30 * DAY_US, "card"),)), findings)
+    assert findings.runs == runs
+    hunter.judge(1, SHOWS, findings)
+    assert findings.runs == runs + 1
 
 
 def test_a_small_qualification_from_end_to_end() -> None:
