@@ -54,10 +54,10 @@ class Status93(Status):
     CYCLE_US = 93_000
 
 
-class Status108(Status):
-    """LockStatus every 108 ms."""
+class Status107(Status):
+    """LockStatus every 107 ms."""
 
-    CYCLE_US = 108_000
+    CYCLE_US = 107_000
 
 
 class ExtraAtOnce(Status):
@@ -235,9 +235,9 @@ _ALL: tuple[tuple[str, str, _PartsOf], ...] = (
         lambda p: replace(p, status=Status93, idle_skip=False),
     ),
     (
-        "status_108ms",
-        "sends LockStatus every 108 ms",
-        lambda p: replace(p, status=Status108, idle_skip=False),
+        "status_107ms",
+        "sends LockStatus every 107 ms",
+        lambda p: replace(p, status=Status107, idle_skip=False),
     ),
     ("extra_at_once", "sends the extra LockStatus at once", lambda p: replace(p, status=ExtraAtOnce)),
     ("extra_after_17ms", "sends the extra LockStatus after 17 ms", lambda p: replace(p, status=ExtraLate)),

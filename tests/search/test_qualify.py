@@ -76,7 +76,7 @@ def test_a_mutant_leaves_nothing_behind(name: str) -> None:
     assert after.trace.hash() == before.trace.hash() and after.judgement == before.judgement
 
 
-@pytest.mark.parametrize(("build", "runs"), [(None, 1), ("status_108ms", 0)])
+@pytest.mark.parametrize(("build", "runs"), [(None, 1), ("status_107ms", 0)])
 def test_a_build_whose_idle_cycles_cannot_be_left_out_is_not_asked_for_days(build: str | None, runs: int) -> None:
     hunter, findings = Hunter(emulated_model(build), emulated_model()), Findings()
     hunter.judge(0, Scenario(timeline=(Intent("unlock", 30 * DAY_US, "card"),)), findings)
