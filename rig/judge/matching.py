@@ -216,7 +216,14 @@ class Matching:
         since += [h.at_us for h in self.delivering if f.signed[h.digest].command == "unlock"] + f.auths
         since += [p.at_us for p in f.vehicle.presses]
         since += [t for t, mv in f.supplies if mv >= 9300]
+        # A relock that left a door unlocked may be tried again.
+        since += [m.start_us for m in f.movements if m.direction == "L" and self._in_vain(m)]
         return any(RELOCK_LOW_US <= at_us - t <= RELOCK_HIGH_US for t in since)
+
+    def _in_vain(self, movement: Movement) -> bool:
+        """Whether a door that was to be locked was not, when its last pulse was over."""
+        last = movement.pulses[-1][0] + PULSE_US
+        return any(self._f.latch_at(door, last) != "L" for door in movement.doors)
 
     # -- both --------------------------------------------------------------------------------------
 

@@ -113,6 +113,17 @@ def test_a_motor_that_stops_during_the_relock_leaves_its_door_as_it_was(stuck: b
     assert (tape.verdict("SAF-3", 45).outcome is Outcome.FAIL) is not stuck
 
 
+@pytest.mark.parametrize("in_vain", [True, False])
+def test_a_relock_that_came_to_nothing_may_be_tried_again(in_vain: bool) -> None:
+    """SEC-12: what locks 30 s after a relock in vain need not be the garbage's doing; after one that locked, it is."""
+    tape = Tape(Intent("unlock", 0, "card"), Fault("actuator.motor_stuck", 30 * S, 40 * S)).taps(0).moves(0.2, "U")
+    tape.moves(30.2, "L", flips=not in_vain)
+    if not in_vain:
+        tape.turned_by_hand(45, "U")
+    tape.hands(60, "noise", origin="malformed").moves(60.8, "L")
+    assert (tape.verdict("SEC-12", 70).outcome is Outcome.FAIL) is not in_vain
+
+
 @pytest.mark.parametrize("pressed", [True, False])
 def test_who_takes_a_movement_over_before_its_last_pulse_may_be_its_source(pressed: bool) -> None:
     """STA-1: a press while a stuck door is driven again is an order of its own, and the last."""
