@@ -251,6 +251,10 @@ class Availability:
             return
         if not self._o.undisturbed(a.wish.index, a.at_us - 200_000, done):
             return
+        stale = self._o.reset_between(self._f.session_us(a.wish.phone, a.at_us), a.at_us)
+        if a.path == "cloud" and stale:
+            # Its first command only tells the client of the new epoch; healthy runs have no such round.
+            return
         healthy = self._baseline(a.path, a.wish.intent.want, a.warm)
         if not healthy:
             # A path that does not work when all is healthy fails elsewhere; it is not slowed by anything.

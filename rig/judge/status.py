@@ -119,7 +119,10 @@ class Status:
 
     def _lost(self, start_us: int, end_us: int) -> bool:
         """Whether what is handed over in an interval may never come: the bus is broken, or who carries it."""
-        return any(self._broken(need, start_us, end_us) for need in ("can", "tcu", "module"))
+        if any(self._broken(need, start_us, end_us) for need in ("can", "tcu", "module")):
+            return True
+        # What the module then has to tell of its connections ends a message that is under way (ISO 15765-2).
+        return any("bluetooth" in s.mode.breaks and start_us <= s.start_us <= end_us for s in self._o.spells)
 
     def _sensible(self, hand: Hand) -> bool:
         """Whether a message surely makes sense: it was not made to make none, nor may its chunks have been spoilt."""
