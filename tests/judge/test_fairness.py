@@ -152,3 +152,13 @@ def _names_relock(event: Event) -> Event:
     """The frame with its counter, naming another source."""
     data = status(dict.fromkeys(DOORS, "U"), octets(event, 3)[1] & 0xF, source=6)
     return (event[0], "can", LOCK_STATUS, data, "ecu")
+
+
+@pytest.mark.parametrize("cut_off", [True, False])
+def test_a_message_that_the_module_cut_off_need_not_wake(cut_off: bool) -> None:
+    """STA-1: slots that are taken in the middle of a transfer are told of on the same line, which ends it."""
+    faults = [Fault("bluetooth.slots_taken", 80_010_000, 120 * S)] if cut_off else []
+    tape = Tape(Intent("unlock", 80 * S, "bluetooth"), Intent("unlock", 83 * S, "card"), *faults)
+    tape.hands(80, "hello").taps(82.9, index=1).moves(83.1, "U")
+    tape.silent = [(70.0, 83.0)]
+    assert (tape.verdict("STA-1", 85).outcome is Outcome.FAIL) is not cut_off
