@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rig.judge.e2e import COUNTERS, crc8
-from rig.judge.facts import DOORS, LOCK_STATUS, Facts, Hand, Movement
+from rig.judge.facts import DOORS, LOCK_STATUS, Facts, Movement
 from rig.judge.oracle import Oracle
 from rig.judge.verdicts import Outcome, Verdict
 from rig.trace import Event, number, octets
@@ -22,18 +22,12 @@ TRANSIT_US = 2_000
 """What a frame may wait for the bus, and a line of feedback for its wire: judged edges lie 20 ms apart."""
 ASLEEP_US = 59_000_000
 """A vehicle that nobody asked anything for this long may be asleep (60 s, vehicle.md section 5)."""
-ARRIVES_US = 500_000
-"""A message is across the bus by then."""
 OFF_THE_BUS = ("can.bus_off", "can.babbling")
 """Modes in which no frame of the DUT comes through at all."""
 WAKING_US = 1_000_000
 """What waking may take (as long as a boot)."""
 BUS_BACK_US = 200_000
 """After a fault of the bus is over, until the DUT is heard again."""
-CHUNKS = "bluetooth.chunk_"
-"""Modes that spoil what the Bluetooth module puts together."""
-CHUNK_LINGERS_US = 1_000_000
-"""A gap of this long drops a partial message (vehicle.md section 2)."""
 OFF_MV, BOOT_MV = 6500, 9300
 PULSES = 3
 PULSE_US = 200_000
@@ -117,35 +111,15 @@ class Status:
         """Whether a need does not hold at some instant of an interval."""
         return any(need in s.mode.breaks and s.start_us <= end_us and s.end_us >= start_us for s in self._o.spells)
 
-    def _lost(self, start_us: int, end_us: int) -> bool:
-        """Whether what is handed over in an interval may never come: the bus is broken, or who carries it."""
-        if any(self._broken(need, start_us, end_us) for need in ("can", "tcu", "module")):
-            return True
-        # What the module then has to tell of its connections ends a message that is under way (ISO 15765-2).
-        return any("bluetooth" in s.mode.breaks and start_us <= s.start_us <= end_us for s in self._o.spells)
-
-    def _sensible(self, hand: Hand) -> bool:
-        """Whether a message surely makes sense: it was not made to make none, nor may its chunks have been spoilt."""
-        if hand.origin in ("malformed", "forge"):
-            return False
-        return hand.digest in self._f.signed or not any(
-            s.mode.name.startswith(CHUNKS) and s.start_us <= hand.at_us <= s.end_us + CHUNK_LINGERS_US
-            for s in self._o.spells
-        )
-
     def _activities(self) -> list[int]:
-        """When something surely came that keeps a DUT awake, in order."""
+        """When something surely happened that keeps a DUT awake, in order: it did what it was asked, or moved.
+
+        What it refused, or never got whole, need neither wake it nor keep it awake.
+        """
         if self._awake is None:
-            # What was handed to a broken bus may never have come, and what makes no sense need not wake or keep awake.
-            self._awake = sorted(
-                [
-                    h.at_us
-                    for h in self._f.hands
-                    if self._sensible(h) and not self._lost(h.at_us, h.at_us + ARRIVES_US)
-                ]
-                + self._f.auths
-                + [m.start_us for m in self._f.movements]
-            )
+            f = self._f
+            done = [at for at, _channel, _name, fault in f.answers if not fault] + [c[0] for c in f.clocks]
+            self._awake = sorted(done + f.auths + [m.start_us for m in f.movements])
         return self._awake
 
     def _dozes(self, start_us: int, end_us: int) -> bool:
