@@ -47,8 +47,10 @@ class Grant:
 class Authority:
     """What LockStatus said of the authority to drive, and what it may have rested on."""
 
-    def __init__(self, facts: Facts, decode: Decode) -> None:
+    def __init__(self, facts: Facts, oracle: Oracle, decode: Decode) -> None:
         self._f = facts
+        # What silences a DUT; frames that were skipped meanwhile were none.
+        mutes = [s for s in oracle.spells if s.mode.domain in ("can", "power", "common")]
         self.gaps: list[tuple[int, int]] = []
         """When it was not there to see: from the last frame before to the first after."""
         self.said: list[tuple[int, bool]] = []
@@ -61,7 +63,8 @@ class Authority:
             blind = at - skipped_us > 2 * TOLD_US
             if event[1] != "can":
                 # In skipped time what was said before it went on being said, if it is said after it, too.
-                skipped_us = skipped_us if blind else at + number(event, 2)
+                if not blind and not any(s.start_us <= at < s.end_us for s in mutes):
+                    skipped_us = at + number(event, 2)
                 continue
             data = octets(event, 3)
             if blind:

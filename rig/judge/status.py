@@ -80,7 +80,7 @@ class Status:
         self._decode = decode
         self._u = u_us
         self._valid: dict[bytes, bool] = {}
-        self._awake: list[int] | None = None
+        self._awake: list[tuple[int, int]] | None = None
 
     def verdicts(self) -> list[Verdict]:
         """One verdict for the run: the first failure, or a pass if enough was seen."""
@@ -111,30 +111,35 @@ class Status:
         """Whether a need does not hold at some instant of an interval."""
         return any(need in s.mode.breaks and s.start_us <= end_us and s.end_us >= start_us for s in self._o.spells)
 
-    def _activities(self) -> list[int]:
-        """When something surely happened that keeps a DUT awake, in order: it did what it was asked, or moved.
+    def _activities(self) -> list[tuple[int, int]]:
+        """When, at the earliest and at the latest, something surely happened that keeps a DUT awake, in order.
 
-        What it refused, or never got whole, need neither wake it nor keep it awake.
+        It did what it was asked, or moved. What it refused, or never got whole, need neither wake it nor keep it awake.
         """
         if self._awake is None:
             f = self._f
-            done = [at for at, _channel, _name, fault in f.answers if not fault] + [c[0] for c in f.clocks]
-            self._awake = sorted(done + f.auths + [m.start_us for m in f.movements])
+            handed: dict[str, int] = {}
+            for h in f.hands:
+                handed.setdefault(h.digest, h.at_us)
+            # Answers may come late, held up by others.
+            done = [(handed.get(name, at), at) for at, _channel, name, fault in f.answers if not fault]
+            done += [(asked, received) for received, _key, _epoch, _seconds, asked in f.clocks]
+            self._awake = sorted(done + [(t, t) for t in (*f.auths, *(m.start_us for m in f.movements))])
         return self._awake
 
     def _dozes(self, start_us: int, end_us: int) -> bool:
         """Whether it may fall asleep, or be asleep, in an interval in which nothing happens."""
         activities = self._activities()
-        place = bisect_right(activities, start_us)
-        return end_us + CYCLE_HIGH_US + self._u >= (activities[place - 1] if place else 0) + ASLEEP_US
+        before = max((early for early, _ in activities if early <= start_us), default=0)
+        return end_us + CYCLE_HIGH_US + self._u >= before + ASLEEP_US
 
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
         activities = self._activities()
-        before = max((t for t in activities if t <= start_us), default=0)
+        before = max((early for early, _ in activities if early <= start_us), default=0)
         if start_us + CYCLE_HIGH_US + self._u < before + ASLEEP_US:
             return False
-        waking = next((t for t in activities if start_us < t <= end_us), end_us)
+        waking = min((late for _, late in activities if start_us < late <= end_us), default=end_us)
         return end_us - waking <= WAKING_US
 
     def _silent_after(self, start_us: int, end_us: int) -> int:

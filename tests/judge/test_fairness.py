@@ -153,3 +153,13 @@ def test_only_what_was_done_surely_wakes(came: str, fails: bool) -> None:
     tape.taps(82.9, index=1).moves(83.1, "U")
     tape.silent = [(70.0, 83.0)]
     assert (tape.verdict("STA-1", 85).outcome is Outcome.FAIL) is fails
+
+
+@pytest.mark.parametrize(("handed_s", "fails"), [(20, False), (23.5, True)])
+def test_an_answer_that_was_held_up_says_nothing_of_when_it_was_given(handed_s: float, fails: bool) -> None:
+    """STA-1: 60 s count from when the DUT did what it was asked, not from when the client heard of it."""
+    tape = Tape(Intent("lock", int(handed_s * S), "cloud"), Intent("unlock", 97 * S, "card"))
+    tape.knows_the_clock().sends(handed_s, "l", channel="cloud", command="lock", expires=40)
+    tape.answers(24, "l", channel="cloud").taps(97.9, index=1).moves(98.1, "U")
+    tape.silent = [(80.0, 98.0)]
+    assert (tape.verdict("STA-1", 99).outcome is Outcome.FAIL) is fails
