@@ -130,13 +130,13 @@ class Status:
     def _dozes(self, start_us: int, end_us: int) -> bool:
         """Whether it may fall asleep, or be asleep, in an interval in which nothing happens."""
         activities = self._activities()
-        before = max((early for early, _ in activities if early <= start_us), default=0)
+        before = max((early for early, late in activities if late <= start_us), default=0)
         return end_us + CYCLE_HIGH_US + self._u >= before + ASLEEP_US
 
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
         activities = self._activities()
-        before = max((early for early, _ in activities if early <= start_us), default=0)
+        before = max((early for early, late in activities if late <= start_us), default=0)
         if start_us + CYCLE_HIGH_US + self._u < before + ASLEEP_US:
             return False
         waking = min((late for _, late in activities if start_us < late <= end_us), default=end_us)

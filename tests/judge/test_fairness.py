@@ -163,3 +163,13 @@ def test_an_answer_that_was_held_up_says_nothing_of_when_it_was_given(handed_s: 
     tape.answers(24, "l", channel="cloud").taps(97.9, index=1).moves(98.1, "U")
     tape.silent = [(80.0, 98.0)]
     assert (tape.verdict("STA-1", 99).outcome is Outcome.FAIL) is fails
+
+
+def test_what_was_asked_at_the_end_of_a_silence_had_not_come_before() -> None:
+    """STA-1: between a client's question and the answer that it got, nobody knows when the vehicle woke."""
+    tape = Tape(Intent("unlock", 90 * S, "cloud"))
+    tape.silent = [(5.0, 90.2)]
+    tape.add(5.05, "skip", us(90.0) - us(5.05))
+    tape.add(90.3, "clock", "phone", EPOCH, 92, us(90.0)).acts(90, "cloud")
+    tape.sends(90.4, "u", channel="cloud", expires=99).moves(90.6, "U")
+    assert tape.verdict("STA-1", 95).outcome is Outcome.PASS
