@@ -109,7 +109,7 @@ def _of_requirement(
         return
     if all(t.cites(name) == "partial" for t in run):
         yield Gap(
-            Kind.PARTIAL, name, "", f"{name}: all {_tests(len(run))} of it that can decide cover only a part of it"
+            Kind.PARTIAL, name, "", f"{name}: of {_tests(len(run))} that can decide it, none covers all of it"
         )
     if shown is not None:
         yield from (Gap(Kind.THIN, name, "", f"{name}: {text}") for text in _thin(name, requirement.target, shown))

@@ -42,7 +42,7 @@ class Waiver:
     @property
     def text(self) -> str:
         """In one line."""
-        return f"{self.requirement}, {self.gap}: waived by {self.name} until {self.expires}: {self.reason}"
+        return f"{self.requirement}, {self.gap}: {self.reason} ({self.name}, until {self.expires})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,8 +105,7 @@ def _command(options: argparse.Namespace, out: Path) -> list[str]:
         f"--bench={options.bench}", f"--rig-out={out}",
         f"--html={out / 'report.html'}", "--self-contained-html", f"--junitxml={out / 'junit.xml'}",
     ]  # fmt: skip
-    if not _plugin_is_installed():
-        command += ["-p", "fixtures.plugin"]
+    command += plugin_options()
     if options.seed is not None:
         command.append(f"--rig-seed={options.seed}")
     if options.defect is not None:
@@ -114,10 +113,12 @@ def _command(options: argparse.Namespace, out: Path) -> list[str]:
     return command
 
 
-def _plugin_is_installed() -> bool:
+def plugin_options() -> list[str]:
+    """What makes pytest load the rig's plugin where the distribution is not installed."""
     from importlib.metadata import entry_points
 
-    return any(entry.value == "fixtures.plugin" for entry in entry_points(group="pytest11"))
+    installed = any(entry.value == "fixtures.plugin" for entry in entry_points(group="pytest11"))
+    return [] if installed else ["-p", "fixtures.plugin"]
 
 
 class Writer(Protocol):

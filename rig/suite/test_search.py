@@ -8,7 +8,7 @@ from fixtures.searcher import Searcher
 from rig.judge.judge import REQUIREMENTS
 
 
-@pytest.mark.requirement(*REQUIREMENTS)
+@pytest.mark.requirement(*REQUIREMENTS, coverage="partial")
 def test_known_failures_first(search: Searcher) -> None:
     """What failed in an earlier run is tried before anything else."""
     if not search.known_failures():

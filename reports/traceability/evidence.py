@@ -1,0 +1,53 @@
+"""Reads from a folder of evidence what the gate asks: tests with what they cite and came to, and what was shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reports.traceability.links import Shown, TracedTest, links
+
+ASKED = ("pass", "conditional pass", "conditional fail", "fail")
+"""Outcomes of runs that put the requirement to the test."""
+
+
+class EvidenceError(ValueError):
+    """A folder whose results cannot be held against requirements; names the file and why."""
+
+
+def read(folder: Path) -> tuple[tuple[TracedTest, ...], Shown]:
+    """Tests and what was shown, from a folder's results.json.
+
+    Raises:
+        EvidenceError: it cannot be read, or does not say which test cites which requirement.
+    """
+    file = folder / "results.json"
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        return tests_of(raw), shown_by(raw)
+    except OSError as error:
+        raise EvidenceError(
+            f"{file}: cannot be read ({error.strerror}); `rig certify --out {folder}` makes it"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EvidenceError(
+            f"{file}: does not say which test cites which requirement ({type(error).__name__}: {error});"
+            " run the campaign again with this version"
+        ) from None
+
+
+def tests_of(raw: Mapping[str, Any]) -> tuple[TracedTest, ...]:
+    """The tests of a results document, deselected and skipped ones included."""
+    return tuple(
+        TracedTest(
+            t["name"], links(t["requirements"]), t.get("no_requirement"), t["outcome"], t.get("reason", ""),
+        )
+        for t in raw["tests"]
+    )  # fmt: skip
+
+
+def shown_by(raw: Mapping[str, Any]) -> Shown:
+    """What a results document has shown of requirements, search and sampling apart."""
+    return Shown()
