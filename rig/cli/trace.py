@@ -133,9 +133,9 @@ class Sources:
 
     requirements: Mapping[str, Requirement]
     tests: Sequence[TracedTest]
+    shown: Shown | None
     reviews: Mapping[str, Review]
     waivers: Sequence[Waiver]
-    shown: Shown | None
 
 
 class CollectError(Exception):
@@ -288,8 +288,7 @@ def _sources(options: argparse.Namespace) -> Sources:
     if options.evidence is not None:
         if options.tests or options.no_suite or options.markers or options.keywords:
             raise ValueError("--evidence: the tests are those of its run; name tests or evidence, not both")
-        tests, shown = _of_evidence(options.evidence)
-        return Sources(requirements, tests, reviews, answered, shown)
+        return Sources(requirements, *_of_evidence(options.evidence), reviews, answered)
     how = (options.markers, options.keywords, options.requirements)
     tests: tuple[TracedTest, ...] = ()
     if not options.no_suite:
@@ -298,7 +297,7 @@ def _sources(options: argparse.Namespace) -> Sources:
     if options.tests:
         # With the configuration of the place where they are; so in a process of their own.
         tests += _collected(options.tests, *how)
-    return Sources(requirements, tests, reviews, answered, None)
+    return Sources(requirements, tests, None, reviews, answered)
 
 
 def _of_evidence(folder: Path) -> tuple[Sequence[TracedTest], Shown]:
