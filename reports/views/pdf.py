@@ -192,8 +192,7 @@ def _lines(table: Table) -> Iterator[dict[str, str]]:
 
 
 def _padded(text: str, chars: int, align: str) -> str:
-    if len(text) > chars:
-        text = text[: chars - 1] + "…"
+    """What is longer than its column stands out of line, but whole."""
     return text.rjust(chars) if align == "right" else text.ljust(chars)
 
 
