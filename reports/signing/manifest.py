@@ -18,7 +18,7 @@ RESULT_ENVELOPE = "test-result.dsse.json"
 FILES_ENVELOPE = "files.dsse.json"
 ENVELOPES = (RESULT_ENVELOPE, FILES_ENVELOPE)
 CHUNK = 1 << 20
-PLAIN = re.compile(r"[^\x00-\x1f\x7f\"\\]+")
+PLAIN = re.compile(r"(?! )[^\x00-\x1f\x7f\ud800-\udfff\"\\]+(?<! )")
 """File names that a shell's `read` and a JSON string both take as they are."""
 
 Manifest = Mapping[str, str]
@@ -39,7 +39,10 @@ def manifest(folder: Path) -> dict[str, str]:
         if not file.is_file():
             raise SigningError(f"{file}: is neither file nor folder; evidence holds files")
         if not PLAIN.fullmatch(name):
-            raise SigningError(f"{file!r}: control characters, quotes or backslashes in a name; rename it")
+            raise SigningError(
+                f"{name!r}: a name of evidence has no control characters, quotes or backslashes, nor a space at an end;"
+                " rename it"
+            )
         found[name] = sha256_of(file)
     return found
 
