@@ -43,6 +43,24 @@ def key_id(public: Ed25519PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def check_new(path: Path) -> tuple[Path, Path]:
+    """Where a new pair goes, before anybody is asked for a passphrase.
+
+    Raises:
+        SigningError: a file is there already, or the folder holds evidence.
+    """
+    private_file, public_file = path.with_name(f"{path.name}.key"), path.with_name(f"{path.name}.pub")
+    evidence = evidence_folder(path)
+    if evidence is not None:
+        raise SigningError(
+            f"{private_file}: {evidence} holds evidence, which is handed on; keep keys elsewhere, as in ~/.rig-keys"
+        )
+    for file in (private_file, public_file):
+        if file.exists():
+            raise SigningError(f"{file}: is there already and is not overwritten; take another name")
+    return private_file, public_file
+
+
 def new_keys(path: Path, passphrase: str) -> tuple[Path, Path]:
     """Makes a pair of keys: `path` with ".key" (private, encrypted PKCS#8, mode 0600) and with ".pub" (public).
 
@@ -52,19 +70,11 @@ def new_keys(path: Path, passphrase: str) -> tuple[Path, Path]:
     Raises:
         SigningError: a file is there already, the folder is missing or holds evidence, the passphrase is short.
     """
-    private_file, public_file = path.with_name(f"{path.name}.key"), path.with_name(f"{path.name}.pub")
-    evidence = evidence_folder(path)
-    if evidence is not None:
-        raise SigningError(
-            f"{private_file}: {evidence} holds evidence, which is handed on; keep keys elsewhere, as in ~/.rig-keys"
-        )
+    private_file, public_file = check_new(path)
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise SigningError(
             f"{private_file}: the passphrase has {len(passphrase)} characters; take {SHORTEST_PASSPHRASE} or more"
         )
-    for file in (private_file, public_file):
-        if file.exists():
-            raise SigningError(f"{file}: is there already and is not overwritten; take another name")
     private = Ed25519PrivateKey.generate()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

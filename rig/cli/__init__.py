@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hardware.benchfile import BenchError
-from rig.cli import benches, certify, cutsets, defects, ecu, faults, qualify, replay, search, trace, version
+from rig.cli import (
+    benches,
+    certify,
+    cutsets,
+    defects,
+    ecu,
+    faults,
+    keys,
+    qualify,
+    replay,
+    search,
+    trace,
+    version,
+)
 from rig.cli.words import PASS, UNDECIDED, USAGE, complain
 from rig.scenario import ScenarioError
 
@@ -49,7 +62,7 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for module in (certify, search, qualify, replay, faults, cutsets, ecu, defects, benches, trace, version):
+    for module in (certify, search, qualify, replay, faults, cutsets, ecu, defects, benches, trace, keys, version):
         module.add_to(commands)
     return top
 
