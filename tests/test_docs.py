@@ -1,8 +1,8 @@
 """The documentation's code works: every code block of README and docs is run, or held against what it describes.
 
 Rules: `python` blocks are tests and run under pytest on the model bench; `json` blocks with a format are scenarios and
-are played; `toml` blocks are benches, requirements or waivers and are loaded; of `console` and `bash` blocks every `rig`
-and `make` command must exist with its options. Blocks called `text` are pictures and output.
+are played; `toml` blocks are benches, requirements or waivers and are loaded; of `console` and `bash` blocks every
+`rig` and `make` command must exist with its options. Blocks called `text` are pictures and output.
 """
 
 from __future__ import annotations
