@@ -349,3 +349,31 @@ def _lines(text: str) -> dict[tuple[str, int, str], int]:
             if not table:
                 found.setdefault((key[1], 0, ""), number)
     return found
+
+
+def template() -> str:
+    """A campaign.toml with every key, to be filled in; as it stands it says nothing."""
+    out = [
+        "# What only people know of a campaign. Take the # from a line and fill it in; what stays out is printed as",
+        "# not stated. Behind each key: what it is, and the clause of ISO/IEC 17025:2017 that asks for it.",
+        "",
+    ]
+    for name, cls in (*_TABLES.items(), *_LISTS.items()):
+        head = f"[{name}]" if name in _TABLES else f"# [[{name}]]"
+        out.append(f"{head}  # {(cls.__doc__ or '').split(': ', 1)[1].rstrip('.')}" + _several(name))
+        for at in dataclasses.fields(cls):
+            meta = at.metadata
+            blank = {"date": "2026-01-31", "list": '["…"]'}.get(meta["kind"], '"…"')
+            if at.name == "role":
+                blank = '"approver"  # or "author"'
+            if at.name == "states":
+                blank = '["item", "sampling.plan"]'
+            clause = f", {meta['clause']}" if meta["clause"] else ""
+            must = ": must be stated" if meta["needed"] else ""
+            out.append(f"# {at.name} = {blank}  # {meta['label']}{clause}{must}")
+        out.append("")
+    return "\n".join(out).rstrip() + "\n"
+
+
+def _several(name: str) -> str:
+    return "; one of these tables for each" if name in _LISTS else ""

@@ -21,6 +21,7 @@ from rig.cli import (
     keys,
     qualify,
     replay,
+    report,
     search,
     trace,
     version,
@@ -62,7 +63,9 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for module in (certify, search, qualify, replay, faults, cutsets, ecu, defects, benches, trace, keys, version):
+    for module in (
+        certify, report, search, qualify, replay, faults, cutsets, ecu, defects, benches, trace, keys, version,
+    ):  # fmt: skip
         module.add_to(commands)
     return top
 

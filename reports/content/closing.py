@@ -1,0 +1,69 @@
+"""How to get the same again, which files the report rests on, and what was changed since it was issued."""
+
+from __future__ import annotations
+
+from reports.content.evidence import Evidence
+from reports.document import Block, Code, Column, Facts, Items, Listing, Para, Section, Strong, Table, Text
+
+VERIFIES = (
+    " hashes every file again, checks signatures and the record's chain, and recomputes verdicts and statistics from "
+    "the record;"
+)
+OPENSSL = "VERIFY.txt, written when the folder is signed, tells how to check hashes and signatures with OpenSSL alone;"
+
+
+def reproduction(evidence: Evidence) -> Section:
+    """The commands, the seed, and what they need."""
+    r = evidence.results
+    facts: list[tuple[str, Text]] = [
+        ("The same campaign", Code(r.again)),
+        ("Seed of every random choice", Code(str(r.seed))),
+        *[(name, Code(version)) for name, version in r.versions.items()],
+    ]
+    blocks: list[Block] = [
+        Para(
+            "In virtual time the same seed and versions give the same runs to the last byte. On real lines "
+            "the order of "
+            "things is the same and instants differ by what the bench's uncertainty allows."
+        ),
+        Facts(tuple(facts)),
+        Para("To check this evidence without trusting those who made it:"),
+        Items(
+            (
+                (Code("rig verify DIR"), VERIFIES),
+                OPENSSL,
+                (Code("rig report DIR"), " makes this report again from results.json: the same bytes."),
+            )
+        ),
+    ]  # fmt: skip
+    if r.failures:
+        replays = "\n".join(f.replay for f in r.failures)
+        blocks.append(Listing(replays, "Each failure again"))
+    return Section("reproduction", "Reproduction", tuple(blocks))
+
+
+def files(evidence: Evidence) -> Section:
+    """Everything in the folder that the report rests on, by hash."""
+    rows: list[tuple[Text, ...]] = [
+        (Code(f.path), f"{f.size:,}", Code(f.sha256)) for f in evidence.files()
+    ]  # fmt: skip
+    text = (
+        "The files of this evidence by SHA-256. The report itself, its signatures and VERIFY.txt come after "
+        "it and are "
+        "hashed by the signed file manifest. The PDF carries results.json inside."
+    )
+    columns = (Column("file", share=2), Column("bytes", "right"), Column("SHA-256", share=3))
+    return Section("files", "Files and hashes", (Para(text), Table(columns, rows, "Files of the evidence")))
+
+
+def amendments(evidence: Evidence) -> Section:
+    """What was changed, why, by whom; and which report this one replaces."""
+    changes = evidence.amendments()
+    if not changes:
+        text = f"None: this is revision {evidence.revision} of report {evidence.number}, and it replaces no other."
+        return Section("amendments", "Amendments", (Para(text),))
+    columns = (Column("revision"), Column("reason", share=3), Column("by"), Column("at"), Column("replaces", share=2))
+    rows: list[tuple[Text, ...]] = [tuple(change) for change in changes]
+    whole = "Each revision is a whole report and replaces the one before."
+    lead = (Strong(f"Amendment to report {evidence.number}. "), whole)
+    return Section("amendments", "Amendments", (Para(lead), Table(columns, rows, "Revisions of this report")))

@@ -1,0 +1,101 @@
+"""Conformity requirement by requirement: limit, decision rule, verdict, margin, and how often it was asked."""
+
+from __future__ import annotations
+
+from reports.content.evidence import Evidence, ms
+from reports.document import (
+    Block,
+    Callout,
+    Column,
+    Facts,
+    Para,
+    Quiet,
+    Section,
+    Strong,
+    Table,
+    Text,
+    To,
+    Word,
+)
+from reports.results import RequirementResult
+
+SHORT = "held, failed, other, not asked"
+
+
+def section(evidence: Evidence) -> Section:
+    """The statement of conformity, and what it rests on."""
+    r = evidence.results
+    tone = {"pass": "good", "fail": "bad", "error": "bad"}.get(r.verdict, "open")
+    met = [x.id for x in r.requirements if x.verdict in ("pass", "conditional pass")]
+    not_met = [x.id for x in r.requirements if x.verdict == "fail"]
+    open_ = [x.id for x in r.requirements if x.id not in met and x.id not in not_met]
+    statement: list[tuple[str, Text]] = [
+        ("Met", ", ".join(met) or "none"),
+        ("Not met", ", ".join(not_met) or "none"),
+        ("Nothing can be said", ", ".join(open_) or "none"),
+        ("Rests on", ("the judged runs counted below and listed in ", To("results"))),
+    ]
+    blocks: list[Block] = [
+        Callout(
+            "good" if tone == "good" else "bad" if tone == "bad" else "open",
+            r.verdict.upper(),
+            r.why[:1].upper() + r.why[1:] + ".",
+        ),
+        Facts(tuple(statement)),
+        Table(
+            (
+                Column("id"), Column("verdict"), Column("what must hold", share=5), Column("limit", share=2),
+                Column("held", "right"), Column("failed", "right"), Column("other", "right"),
+                Column("not asked", "right"), Column("least margin", "right"),
+            ),
+            [_row(x) for x in r.requirements],
+            "Conformity by requirement; how many judged runs came to it",
+        ),
+        Para(
+            "Held: pass or conditional pass. Other: conditional fail, inconclusive, error. Not asked: the "
+            "run put nothing of "
+            "the requirement to the test. Least margin: the smallest distance to the limit among the runs "
+            "that held.",
+            "note",
+        ),
+    ]  # fmt: skip
+    return Section(
+        "conformity", "Conformity by requirement", tuple(blocks),
+        (Section("rule", "Decision rule", tuple(_rule(evidence))),
+         Section("verdicts", "What the verdicts mean", (_verdicts(),))),
+    )  # fmt: skip
+
+
+def _row(x: RequirementResult) -> tuple[Text, ...]:
+    held = x.outcomes.get("pass", 0) + x.outcomes.get("conditional pass", 0)
+    failed, vacuous = x.outcomes.get("fail", 0), x.outcomes.get("vacuous", 0)
+    other = sum(x.outcomes.values()) - held - failed - vacuous
+    return (
+        Strong(x.id), Word(x.verdict), x.text, x.limit or Quiet("none in time"), f"{held:,}", f"{failed:,}",
+        f"{other:,}", f"{vacuous:,}", ms(x.tightest_ms),
+    )  # fmt: skip
+
+
+def _rule(evidence: Evidence) -> list[Block]:
+    agreed = evidence.particulars.method.decision_rule
+    blocks: list[Block] = [Para(line) for line in evidence.rule_words()]
+    if agreed:
+        blocks.append(Para((Strong("Agreed with the customer: "), agreed)))
+    return blocks
+
+
+def _verdicts() -> Block:
+    rows: list[tuple[Text, ...]] = [
+        (Word(word), meaning)
+        for word, meaning in (
+            ("pass", "asked, and held by more than the uncertainty"),
+            ("conditional pass", "held, but nearer to the limit than the uncertainty"),
+            ("conditional fail", "missed the limit by less than the uncertainty: not decided"),
+            ("fail", "asked, and did not hold"),
+            ("inconclusive", "the bench broke, not the item"),
+            ("error", "the rig failed"),
+            ("vacuous", "the run asked nothing of it"),
+            ("not run", "left out, with its reason"),
+        )
+    ]
+    return Table((Column("verdict"), Column("means", share=1)), rows)

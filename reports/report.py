@@ -1,0 +1,106 @@
+"""The report of a folder of evidence: put together from its sections, written as HTML and PDF.
+
+Everything comes from results.json, the files it names, and campaign.toml; the same folder gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reports.campaign import NAME, Missing
+from reports.content import (
+    clauses,
+    closing,
+    conformity,
+    coverage,
+    cuts,
+    failures,
+    front,
+    latency,
+    qualification,
+    subject,
+    tested,
+    tracing,
+    undone,
+)
+from reports.content.evidence import Evidence
+from reports.document import Document
+from reports.views.html import as_html
+from reports.views.pdf import as_pdf
+
+HTML, PDF = "report.html", "report.pdf"
+
+
+def document_of(evidence: Evidence) -> Document:
+    """The report as a value."""
+    lacking = missing(evidence)
+    particulars = evidence.particulars
+    return Document(
+        number=evidence.number,
+        revision=evidence.revision,
+        title=front.TITLE,
+        by=particulars.laboratory.name or "Laboratory not stated",
+        at=evidence.ended,
+        cover=front.cover(evidence, lacking),
+        sections=(
+            front.scope(evidence),
+            subject.item(evidence),
+            subject.bench(evidence),
+            conformity.section(evidence),
+            tracing.section(evidence),
+            tested.section(evidence),
+            coverage.section(evidence),
+            latency.section(evidence),
+            cuts.section(evidence),
+            qualification.section(evidence),
+            failures.section(evidence),
+            undone.section(evidence),
+            closing.reproduction(evidence),
+            closing.files(evidence),
+            closing.amendments(evidence),
+            clauses.section(evidence, lacking),
+        ),
+        end=f"End of test report {evidence.number}, revision {evidence.revision}",
+    )
+
+
+def missing(evidence: Evidence) -> list[Missing]:
+    """What ISO/IEC 17025 asks for and nobody has stated."""
+    return evidence.particulars.missing(emulated=evidence.emulated)
+
+
+def html_of(folder: Path) -> str:
+    """The HTML of a folder's report, without writing it.
+
+    Raises:
+        ResultsError, CampaignError: a file of the folder cannot be used.
+    """
+    return as_html(document_of(Evidence.read(folder)))
+
+
+def write_html(evidence: Evidence) -> Path:
+    """Writes report.html into the folder.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file = evidence.folder / HTML
+    file.write_text(as_html(document_of(evidence)), encoding="utf-8")
+    return file
+
+
+def write_pdf(evidence: Evidence, fonts: Sequence[Path] = ()) -> Path:
+    """Writes report.pdf into the folder, with results.json and campaign.toml inside.
+
+    Raises:
+        PdfError: typst is not there, or cannot set it.
+        OSError: it cannot be written.
+    """
+    folder = evidence.folder
+    attached = {"results.json": ((folder / "results.json").read_bytes(), "all results, from which this report is made")}
+    if (folder / NAME).exists():
+        attached[NAME] = ((folder / NAME).read_bytes(), "what people stated")
+    file = folder / PDF
+    file.write_bytes(as_pdf(document_of(evidence), attached, fonts))
+    return file
