@@ -44,7 +44,7 @@ def section(evidence: Evidence) -> Section:
         Facts(tuple(statement)),
         Table(
             (
-                Column("id"), Column("verdict"), Column("what must hold", share=5), Column("limit", share=2),
+                Column("id"), Column("verdict"), Column("what must hold, and its limit", share=1),
                 Column("held", "right"), Column("failed", "right"), Column("other", "right"),
                 Column("not asked", "right"), Column("least margin", "right"),
             ),
@@ -70,8 +70,9 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
     held = x.outcomes.get("pass", 0) + x.outcomes.get("conditional pass", 0)
     failed, vacuous = x.outcomes.get("fail", 0), x.outcomes.get("vacuous", 0)
     other = sum(x.outcomes.values()) - held - failed - vacuous
+    demand: Text = (x.text, Quiet(" Limit: "), Strong(x.limit)) if x.limit else (x.text, Quiet(" No limit in time."))
     return (
-        Strong(x.id), Word(x.verdict), x.text, x.limit or Quiet("none in time"), f"{held:,}", f"{failed:,}",
+        Strong(x.id), Word(x.verdict), demand, f"{held:,}", f"{failed:,}",
         f"{other:,}", f"{vacuous:,}", ms(x.tightest_ms),
     )  # fmt: skip
 

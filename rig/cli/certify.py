@@ -20,9 +20,13 @@ from rich.table import Table
 
 from fixtures.plugin import MARK
 from hardware.bench import load_bench
+from reports.campaign import CampaignError, load_campaign
+from reports.cutsets import as_document, fault_tree_svg
 from reports.results import Results, ResultsError, Verdict
-from rig.cli import defects
+from rig.cli import cutsets, defects, report
 from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, seed
+from rig.cutsets import explore
+from rig.faulttree import fault_tree
 
 if TYPE_CHECKING:
     from rig.cli.words import Commands
@@ -30,7 +34,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Runs the certification suite: every combination of server, network and Bluetooth failures, every path against
 every failure mode, attackers, supply failures, and properties over random timings, in virtual time; then a fixed
-table on the bench's real lines. Ends with the verdict and where the report lies."""
+table on the bench's real lines. Ends with the verdict and where the report lies: report.html, and report.pdf where
+typst is installed; working.html is pytest's own view."""
 EPILOG = """\
 examples:
   rig certify                              on the emulated ECU, as a process behind CAN and serial
@@ -39,6 +44,11 @@ examples:
   rig certify --seed 7                     the same random choices again"""
 EVERY_S = 5.0
 """Without a terminal, a line of progress at most this often."""
+MADE = (
+    "results.json", "report.html", "report.pdf", "working.html", "junit.xml", "pytest.log", "cutsets.json",
+    "cutsets.svg",
+)  # fmt: skip
+"""What a run leaves, beside the folder of failures; that of the run before goes."""
 STYLES = {"pass": "green", "conditional pass": "green", "fail": "bold red", "error": "bold red"}
 
 
@@ -62,6 +72,12 @@ def add_to(commands: Commands) -> None:
         default=None,
         help="seed of every random choice (default: a fresh one)",
     )
+    command.add_argument(
+        "--campaign", type=Path, metavar="FILE", help="what only people know, for the report: `rig report --template`"
+    )
+    command.add_argument(
+        "--no-cutsets", action="store_false", dest="cutsets", help="leave cut sets and fault tree out (some seconds)"
+    )
     add_defect(command)
     command.set_defaults(run=run)
 
@@ -74,10 +90,17 @@ def run(options: argparse.Namespace) -> int:
     if options.defect is not None and bench.dut.kind != "emulated":
         complain(f"--defect: bench {bench.name} has a real ECU; defects are planted in the emulated one")
         return USAGE
+    if options.campaign is not None:
+        # Before the work, not after it.
+        try:
+            load_campaign(options.campaign)
+        except CampaignError as error:
+            complain(f"--campaign {error}")
+            return USAGE
     out: Path = options.out.resolve()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for stale in ("results.json", "report.html", "junit.xml", "pytest.log"):
+        for stale in MADE:
             (out / stale).unlink(missing_ok=True)
         for old in (out / "failures").glob("*"):
             old.unlink()
@@ -93,8 +116,11 @@ def run(options: argparse.Namespace) -> int:
         complain(f"the suite did not come to its end (pytest's exit code {code}); {log} says why")
         _tail(log)
         return UNDECIDED
-    _summary(results, out)
-    return Verdict(results.verdict).exit_code
+    if bench.dut.kind == "emulated" and options.cutsets:
+        _cutsets(options.defect, out)
+    _summary(results)
+    written = report.make(out, options.campaign)
+    return written or Verdict(results.verdict).exit_code
 
 
 def _command(options: argparse.Namespace, out: Path) -> list[str]:
@@ -103,7 +129,7 @@ def _command(options: argparse.Namespace, out: Path) -> list[str]:
         sys.executable, "-m", "pytest", suite, f"--rootdir={suite}", "-c", os.devnull, "--import-mode=importlib",
         "-p", "no:cacheprovider", "-q", "--tb=short", "-ra", "--rig-progress",
         f"--bench={options.bench}", f"--rig-out={out}",
-        f"--html={out / 'report.html'}", "--self-contained-html", f"--junitxml={out / 'junit.xml'}",
+        f"--html={out / 'working.html'}", "--self-contained-html", f"--junitxml={out / 'junit.xml'}",
     ]  # fmt: skip
     command += plugin_options()
     if options.seed is not None:
@@ -215,8 +241,18 @@ def _lines() -> Iterator[Writer]:
     yield show
 
 
-def _summary(results: Results, out: Path) -> None:
-    """The table of requirements, the failures, the verdict, and where the report lies."""
+def _cutsets(defect: str | None, out: Path) -> None:
+    """What keeps the driver out, for the report."""
+    with cutsets.asking(defect, os.cpu_count() or 1) as ask:
+        cuts = explore(ask)
+    tree = fault_tree(cuts)
+    document = json.dumps(as_document(cuts, tree, defect), indent=1) + "\n"
+    (out / "cutsets.json").write_text(document, encoding="utf-8")
+    (out / "cutsets.svg").write_text(fault_tree_svg(cuts, tree, defect), encoding="utf-8")
+
+
+def _summary(results: Results) -> None:
+    """The table of requirements, the failures and the verdict."""
     screen = console()
     if screen.is_terminal:
         table = Table("requirement", "verdict", "held", "failed", "not asked", "tightest", title=None)
@@ -249,7 +285,6 @@ def _summary(results: Results, out: Path) -> None:
     screen.print(f"{size} in {results.seconds:.0f} s; again: {results.again}", markup=False, soft_wrap=True)
     style = STYLES.get(results.verdict, "yellow")
     screen.print(f"[{style}]verdict: {results.verdict}[/{style}], {results.why}")
-    screen.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 
 def _tail(log: Path) -> None:

@@ -79,6 +79,22 @@ def run(options: argparse.Namespace) -> int:
                  fonts=options.fonts, must=options.pdf)  # fmt: skip
 
 
+def make(folder: Path, campaign: Path | None) -> int:
+    """The report at the end of a campaign: HTML always, PDF where typst is installed; says where they lie."""
+    from reports.campaign import NAME, load_campaign
+    from reports.content.evidence import Evidence
+
+    try:
+        if campaign is not None:
+            load_campaign(campaign)
+            _keep(campaign, folder / NAME)
+        evidence = Evidence.read(folder)
+    except (ValueError, OSError) as error:
+        complain(f"no report: {error}")
+        return USAGE
+    return write(evidence, html=True, pdf=True, fonts=[], must=False)
+
+
 def _keep(given: Path, kept: Path) -> None:
     if not (kept.exists() and kept.samefile(given)):
         shutil.copyfile(given, kept)
