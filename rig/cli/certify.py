@@ -21,7 +21,7 @@ from rich.table import Table
 from fixtures.plugin import MARK
 from hardware.bench import load_bench
 from reports.campaign import CampaignError, load_campaign
-from reports.cutsets import as_document, fault_tree_svg
+from reports.cutsets import as_document
 from reports.results import Results, ResultsError, Verdict
 from rig.cli import cutsets, defects, report
 from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, seed
@@ -46,7 +46,6 @@ EVERY_S = 5.0
 """Without a terminal, a line of progress at most this often."""
 MADE = (
     "results.json", "report.html", "report.pdf", "working.html", "junit.xml", "pytest.log", "cutsets.json",
-    "cutsets.svg",
 )  # fmt: skip
 """What a run leaves, beside the folder of failures; that of the run before goes."""
 STYLES = {"pass": "green", "conditional pass": "green", "fail": "bold red", "error": "bold red"}
@@ -245,10 +244,8 @@ def _cutsets(defect: str | None, out: Path) -> None:
     """What keeps the driver out, for the report."""
     with cutsets.asking(defect, os.cpu_count() or 1) as ask:
         cuts = explore(ask)
-    tree = fault_tree(cuts)
-    document = json.dumps(as_document(cuts, tree, defect), indent=1) + "\n"
+    document = json.dumps(as_document(cuts, fault_tree(cuts), defect), indent=1) + "\n"
     (out / "cutsets.json").write_text(document, encoding="utf-8")
-    (out / "cutsets.svg").write_text(fault_tree_svg(cuts, tree, defect), encoding="utf-8")
 
 
 def _summary(results: Results) -> None:
