@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from reports.content.evidence import Evidence
+from collections.abc import Mapping
+from typing import Any
+
+from reports.content.evidence import Evidence, when
 from reports.document import Block, Code, Column, Facts, Items, Listing, Para, Section, Strong, Table, Text
 
 VERIFIES = (
-    " hashes every file again, checks signatures and the record's chain, and recomputes verdicts and statistics from "
+    " hashes every file again, checks signatures and the record's chain, and recomputes verdicts and "
+    "statistics from "
     "the record;"
 )
 OPENSSL = "VERIFY.txt, written when the folder is signed, tells how to check hashes and signatures with OpenSSL alone;"
@@ -53,17 +57,44 @@ def files(evidence: Evidence) -> Section:
         "hashed by the signed file manifest. The PDF carries results.json inside."
     )
     columns = (Column("file", share=2), Column("bytes", "right"), Column("SHA-256", share=3))
-    return Section("files", "Files and hashes", (Para(text), Table(columns, rows, "Files of the evidence")))
+    blocks: list[Block] = [Para(text), Table(columns, rows, "Files of the evidence")]
+    if evidence.results.journals:
+        journals: list[tuple[Text, ...]] = [
+            (Code(j.file), j.bench, j.worker or "–", f"{j.records:,}", Code(j.head))
+            for j in evidence.results.journals
+        ]
+        heads = (Column("journal"), Column("bench"), Column("worker"), Column("records", "right"),
+                 Column("head of the chain, SHA-256", share=1))  # fmt: skip
+        blocks.append(Table(heads, journals, "Journals: each record holds the hash of the one before it"))
+    return Section("files", "Files and hashes", tuple(blocks))
+
+
+def _replaced(change: Mapping[str, Any], revision: int, number: str) -> Text:
+    replaces = change.get("replaces")
+    named = str(replaces.get("report", "")) if isinstance(replaces, dict) else str(replaces or "")
+    digest = str(replaces.get("files_sha256", "")) if isinstance(replaces, dict) else ""
+    words = named or f"{number}, revision {revision - 1}"
+    return (words, ", files ", Code(digest)) if digest else words
 
 
 def amendments(evidence: Evidence) -> Section:
     """What was changed, why, by whom; and which report this one replaces."""
-    changes = evidence.amendments()
+    changes = evidence.results.amendments
     if not changes:
         text = f"None: this is revision {evidence.revision} of report {evidence.number}, and it replaces no other."
         return Section("amendments", "Amendments", (Para(text),))
-    columns = (Column("revision"), Column("reason", share=3), Column("by"), Column("at"), Column("replaces", share=2))
-    rows: list[tuple[Text, ...]] = [tuple(change) for change in changes]
+    columns = (
+        Column("revision"),
+        Column("reason", share=3),
+        Column("by"),
+        Column("at"),
+        Column("replaces", share=2),
+    )
+    rows: list[tuple[Text, ...]] = [
+        (str(c.get("revision", place)), str(c.get("reason", "")), str(c.get("by", "")), when(str(c.get("at", ""))),
+         _replaced(c, place, evidence.number))
+        for place, c in enumerate(changes, start=2)
+    ]  # fmt: skip
     whole = "Each revision is a whole report and replaces the one before."
     lead = (Strong(f"Amendment to report {evidence.number}. "), whole)
     return Section("amendments", "Amendments", (Para(lead), Table(columns, rows, "Revisions of this report")))

@@ -19,7 +19,19 @@ from reports.document import (
 )
 from reports.results import RequirementResult
 
-SHORT = "held, failed, other, not asked"
+GUARD = (
+    "The rule follows ILAC-G8:09/2019, 4.2. Level of risk: with guard bands of U (about 95 % coverage) a "
+    "time that "
+    "passes or fails has at most 2.5 % probability of lying on the other side of its limit; within U of the "
+    "limit the "
+    "verdict is conditional, and says so. In virtual time U is 0 and simple acceptance has no such risk."
+)
+WHOLE = (
+    "A requirement over the whole campaign is met if it was asked and failed in no judged run, not met if it "
+    "failed in "
+    "one: no failure is averaged away. This says nothing of how often an untested scenario would fail."
+)
+RISK = (GUARD, WHOLE)
 
 
 def section(evidence: Evidence) -> Section:
@@ -70,7 +82,9 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
     held = x.outcomes.get("pass", 0) + x.outcomes.get("conditional pass", 0)
     failed, vacuous = x.outcomes.get("fail", 0), x.outcomes.get("vacuous", 0)
     other = sum(x.outcomes.values()) - held - failed - vacuous
-    demand: Text = (x.text, Quiet(" Limit: "), Strong(x.limit)) if x.limit else (x.text, Quiet(" No limit in time."))
+    demand: Text = (
+        (x.text, Quiet(" Limit: "), Strong(x.limit)) if x.limit else (x.text, Quiet(" No limit in time."))
+    )
     return (
         Strong(x.id), Word(x.verdict), demand, f"{held:,}", f"{failed:,}",
         f"{other:,}", f"{vacuous:,}", ms(x.tightest_ms),
@@ -79,7 +93,14 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
 
 def _rule(evidence: Evidence) -> list[Block]:
     agreed = evidence.particulars.method.decision_rule
-    blocks: list[Block] = [Para(line) for line in evidence.rule_words()]
+    rules = {b.rule.text: b for b in evidence.results.benches}
+    if evidence.results.rule is not None:
+        rules.setdefault(evidence.results.rule.text, rules.get(evidence.results.rule.text))  # type: ignore[arg-type]
+    blocks: list[Block] = []
+    for text, bench in rules.items():
+        where = f"On bench {bench.name}: " if bench is not None and len(rules) > 1 else ""
+        blocks.append(Para((Strong(where), text) if where else text))
+    blocks += [Para(text) for text in RISK]
     if agreed:
         blocks.append(Para((Strong("Agreed with the customer: "), agreed)))
     return blocks

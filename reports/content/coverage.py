@@ -7,10 +7,16 @@ import math
 
 from reports.charts import heat_svg
 from reports.content.evidence import Evidence, count
-from reports.document import Block, Column, Figure, Items, Para, Section, Table, Text
+from reports.document import Block, Column, Figure, Items, Para, Quiet, Section, Table, Text
+from reports.results import SearchResult
 
-NAMED = 40
-"""Missing combinations named; results.json has more."""
+NAMED = 30
+"""Missing combinations named of each t; results.json has up to 200."""
+WHAT = (
+    "the percentage, rounded down, of all possible pairs of modes that came up in one scenario; on the "
+    "diagonal, of single "
+    "modes"
+)
 
 
 def section(evidence: Evidence) -> Section:
@@ -20,43 +26,77 @@ def section(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         Para(
             f"{done:,} of {count(r.cells_required, 'pair')} of way in and failure mode have evidence: the way "
-            "in works while "
-            "a mode outside its needs holds, and again after one inside them has ended."
+            "in works "
+            "while a mode outside its needs holds, and again after one inside them has ended."
         )
     ]
     pairs = evidence.pairs()
     if pairs:
-        names = list(dict.fromkeys(name for pair in pairs for name in pair))
-        covered, possible = sum(s.covered for s in pairs.values()), sum(s.possible for s in pairs.values())
+        names = list(dict.fromkeys(row for row, _column in pairs))
         blocks.append(
             Figure(
                 heat_svg(names, names, pairs, "Pairs of failure modes that came up, by family"),
-                "Pairs of failures in one scenario, by family of failure: the percentage, rounded down, of "
-                "all possible "
-                "pairs that came up",
-                f"{covered:,} of {possible:,} pairs of failures came up in one scenario",
+                f"Combinations of failures, by family: {WHAT}",
+                _said(evidence),
             )
         )
-    ways = evidence.t_ways()
-    if ways:
+    if r.coverage:
         rows: list[tuple[Text, ...]] = [
-            (str(w.t), f"{w.covered:,}", f"{w.possible:,}", _percent(w.covered, w.possible)) for w in ways
+            (str(c.t), f"{c.seen:,}", f"{c.of:,}", _percent(c.seen, c.of), f"{c.missing_count:,}")
+            for c in r.coverage
         ]
-        columns = (Column("t"), Column("came up", "right"), Column("possible", "right"), Column("share", "right"))
-        blocks.append(Table(columns, rows, "Combinations of t failures in one scenario"))
-        for way in ways:
-            if way.missing:
-                named = tuple(" + ".join(m) for m in way.missing[:NAMED])
-                more = way.possible - way.covered - len(named)
-                tail = (f"and {more:,} more",) if more > 0 else ()
-                blocks += [Para(f"Never came up, t = {way.t}:"), Items((*named, *tail))]
-    if not pairs and not ways:
+        columns = (Column("t"), Column("came up", "right"), Column("possible", "right"), Column("share", "right"),
+                   Column("missing", "right"))  # fmt: skip
+        blocks.append(
+            Table(columns, rows, "Combinations of t failures of different families in one scenario")
+        )
+        parts = tuple(
+            Section(f"missing-{c.t}", f"Never came up, t = {c.t}", (_missing(c.missing, c.missing_count),))
+            for c in r.coverage
+            if c.missing_count
+        )
+    else:
         blocks.append(Para("Which combinations came up was not determined in this campaign."))
-    for line in evidence.search_words():
-        blocks.append(Para(line, "note"))
-    return Section("coverage", "Coverage of combinations", tuple(blocks))
+        parts = ()
+    if r.searches:
+        parts = (Section("searches", "Searches", tuple(_searches(r.searches))), *parts)
+    return Section("coverage", "Coverage of combinations", tuple(blocks), parts)
 
 
-def _percent(covered: int, possible: int) -> str:
+def _said(evidence: Evidence) -> str:
+    return (
+        "; ".join(f"t = {c.t}: {c.seen:,} of {c.of:,}" for c in evidence.results.coverage)
+        or "pairs of failures"
+    )
+
+
+def _missing(missing: list[list[str]], number: int) -> Block:
+    items: list[Text] = [" + ".join(modes) for modes in missing[:NAMED]]
+    if number > len(items):
+        items.append(Quiet(f"and {number - len(items):,} more"))
+    return Items(tuple(items))
+
+
+def _searches(searches: list[SearchResult]) -> list[Block]:
+    rows: list[tuple[Text, ...]] = [
+        (s.strategy, str(s.seed), "time" if s.wanted is None else f"{s.wanted:,}", f"{s.runs:,}", f"{s.distinct:,}",
+         "yes" if s.exhausted else "no", f"{s.failed:,}", f"{s.errors:,}",
+         *[next((_percent(c.seen, c.of) for c in s.coverage if c.t == t), "–") for t in (1, 2, 3)])
+        for s in searches
+    ]  # fmt: skip
+    columns = (
+        Column("strategy", share=1), Column("seed", "right"), Column("wanted", "right"), Column("run", "right"),
+        Column("distinct", "right"), Column("exhausted"), Column("failed", "right"), Column("errors", "right"),
+        Column("t = 1", "right"), Column("t = 2", "right"), Column("t = 3", "right"),
+    )  # fmt: skip
+    text = (
+        "A search chooses scenarios that are likely to be bad. Exhausted: the strategy had no more to offer. "
+        "The shares are of "
+        "the combinations of t failures."
+    )
+    return [Para(text), Table(columns, rows, "Searches")]
+
+
+def _percent(seen: int, of: int) -> str:
     """Rounded down, so that 100 % means all of them."""
-    return f"{math.floor(covered / possible * 1000) / 10:.1f} %" if possible else "–"
+    return f"{math.floor(seen / of * 1000) / 10:.1f} %" if of else "–"

@@ -1,11 +1,13 @@
-"""What keeps the driver out: minimal cut sets and fault tree, from cutsets.json and its drawing."""
+"""What keeps the driver out: minimal cut sets and fault tree, from results or cutsets.json."""
 
 from __future__ import annotations
 
 from reports.content.evidence import Evidence, count
+from reports.cutsets import fault_tree_svg, from_document
 from reports.document import Block, Callout, Code, Column, Figure, Para, Section, Table, Text
+from rig.faulttree import fault_tree
 
-COMMAND = "rig cutsets --json DIR/cutsets.json --svg DIR/cutsets.svg"
+COMMAND = "rig cutsets --json DIR/cutsets.json"
 
 
 def section(evidence: Evidence) -> Section:
@@ -50,11 +52,11 @@ def section(evidence: Evidence) -> Section:
                 "note",
             )
         )
-    drawing = evidence.text_of("cutsets.svg")
-    if drawing is not None:
-        findings = count(len(cuts["findings"]), "finding")
-        said = "The driver is kept out when all ways in are shut; each is shut by any of its minimal cut sets"
-        blocks.append(Figure(drawing, f"Fault tree of “the driver is kept out”, {findings}", said))
+    read = from_document(cuts)
+    findings = count(len(read.findings), "finding") if read.findings else "as declared"
+    said = "The driver is kept out when all ways in are shut; each is shut by any of its minimal cut sets"
+    drawing = fault_tree_svg(read, fault_tree(read), cuts["defect"])
+    blocks.append(Figure(drawing, f"Fault tree of “the driver is kept out”, {findings}", said))
     alone = [name for name, single in cuts["alone"].items() if single["out"]]
     blocks.append(
         Para(

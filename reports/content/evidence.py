@@ -1,5 +1,7 @@
-"""What a report is made from: a folder's results.json, the files it names, and campaign.toml beside it. "
-"Reads, decides nothing."""
+"""What a report is made from: a folder's results.json, the files it names, and campaign.toml beside it.
+
+Reads and puts into words; decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from reports.campaign import NAME, Particulars, load_campaign
-from reports.charts import Latencies, Share
-from reports.document import Text
-from reports.results import Results, ResultsError
+from reports.charts import Share
+from reports.results import BenchResult, Results, ResultsError
 from reports.traceability import gaps, reviewed, waivers
 from reports.traceability.evidence import shown_by, tests_of
 from reports.traceability.links import TracedTest
@@ -37,27 +38,6 @@ class ListedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class TestLine:
-    """One test, as it is listed."""
-
-    name: str
-    outcome: str
-    time: str
-    bench: str
-    cites: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """Combinations of t failures."""
-
-    t: int
-    covered: int
-    possible: int
-    missing: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Tracing:
     """Requirements and tests held against each other."""
 
@@ -72,14 +52,12 @@ class Evidence:
     """A folder of evidence, read.
 
     Attributes:
-        raw: results.json as it stands.
         sha256: of results.json.
-        cutsets, qualification: documents that other commands left beside it; None: none did.
+        cutsets, qualification: what other commands found, from the results or left beside them; None: none did.
     """
 
     folder: Path
     results: Results
-    raw: Mapping[str, Any]
     particulars: Particulars
     sha256: str
     cutsets: Mapping[str, Any] | None
@@ -98,43 +76,36 @@ class Evidence:
         return cls(
             folder=folder,
             results=results,
-            raw=json.loads((folder / "results.json").read_bytes()),
             particulars=load_campaign(campaign) if campaign.exists() else Particulars(),
             sha256=hashlib.sha256((folder / "results.json").read_bytes()).hexdigest(),
-            cutsets=_document(folder / "cutsets.json", "unlock-rig/cutsets/1"),
-            qualification=_document(folder / "qualification.json", "unlock-rig/qualification/1"),
+            cutsets=results.cutsets or _document(folder / "cutsets.json", "unlock-rig/cutsets/1"),
+            qualification=results.qualification
+            or _document(folder / "qualification.json", "unlock-rig/qualification/1"),
         )
 
     @property
     def number(self) -> str:
-        """The report id: the lab's own, or one from when it was made and what it holds."""
+        """The report id: the lab's own, the campaign's, or one from when it was made and what it holds."""
         if self.particulars.report.number:
             return self.particulars.report.number
         day = self.results.started[:10].replace("-", "")
-        return f"UR-{day}-{self.sha256[:8].upper()}"
-
-    @property
-    def emulated(self) -> bool:
-        """Whether the DUT was the emulated ECU."""
-        return self.results.dut.startswith("emulated")
+        return self.results.report_id or f"UR-{day}-{self.sha256[:8].upper()}"
 
     @property
     def revision(self) -> int:
         """From 1; each amendment makes another."""
-        return 1 + len(self.raw.get("amendments", ()))
+        return 1 + len(self.results.amendments)
 
     @property
     def replaces(self) -> str:
         """The report that this one replaces; "" if none."""
-        changes = self.raw.get("amendments", ())
-        return f"{self.number}, revision {self.revision - 1}" if changes else ""
+        return f"{self.number}, revision {self.revision - 1}" if self.results.amendments else ""
 
-    def amendments(self) -> list[tuple[Text, ...]]:
-        """Revision, reason, by whom, when, what is replaced."""
-        return [
-            (str(n), a["reason"], a.get("by", ""), when(a.get("at", "")), str(a.get("replaces", {}).get("report", "")))
-            for n, a in enumerate(self.raw.get("amendments", ()), start=2)
-        ]
+    @property
+    def emulated(self) -> bool:
+        """Whether the DUT was the emulated ECU."""
+        item = self.results.item
+        return item.kind == "emulated" if item is not None else self.results.dut.startswith("emulated")
 
     @property
     def began(self) -> str:
@@ -144,87 +115,52 @@ class Evidence:
     @property
     def ended(self) -> str:
         """When the last test had ended; the time stamp of everything that is made from it."""
-        if "ended" in self.raw:
-            return str(self.raw["ended"])
+        if self.results.ended:
+            return self.results.ended
         began = datetime.fromisoformat(self.results.started)
         return (began + timedelta(seconds=round(self.results.seconds))).isoformat(timespec="seconds")
 
     @property
-    def uncertainty_ms(self) -> float | None:
-        """The expanded uncertainty of measured times; None: not stated."""
-        return 0.0 if self.results.bench == "model" else None
+    def benches(self) -> list[BenchResult]:
+        """All benches that results come from."""
+        return self.results.benches
 
-    def rule_words(self) -> list[str]:
-        """The decision rule, in sentences."""
-        return []
-
-    def bench_facts(self) -> list[tuple[str, Text]]:
-        """What the bench file says of itself."""
-        return []
-
-    def adapters(self) -> list[tuple[str, str]]:
-        """Devices of the bench with the serial numbers that their ports supply."""
-        return []
-
-    def read_from_dut(self) -> dict[str, str]:
-        """Particulars that were read from the item, by their keys in campaign.toml."""
-        return {}
+    def read_from_dut(self) -> Mapping[str, str]:
+        """Particulars that were read from the item, by their keys in campaign.toml's [item]."""
+        return self.results.item.read if self.results.item is not None else {}
 
     def exclusions(self) -> list[str]:
         """What the suite has and this campaign left out, by reason."""
         reasons = Counter(n.reason for n in self.results.skipped)
         return [f"{count(number, 'test')} not executed: {reason}" for reason, number in reasons.items()]
 
-    def tests(self) -> list[TestLine]:
-        """All tests, in the order they were run."""
-        found = self.raw["tests"]
-        return [_test_line(t, self.results.bench) for t in found] if isinstance(found, list) else []
-
-    def outcomes(self) -> Counter[str]:
-        """How many tests came to what."""
-        found = self.raw["tests"]
-        if isinstance(found, list):
-            return Counter(t["outcome"] for t in found)
-        return Counter(found)
-
     def undone(self) -> Iterator[tuple[str, str, str]]:
         """Outcome, test and reason of all that decided nothing."""
-        for n in self.results.undecided:
-            yield "inconclusive", n.test, n.reason
-        for n in self.results.skipped:
-            yield "not run", n.test, n.reason
-
-    def breaks(self) -> list[tuple[Text, ...]]:
-        """Where the record was broken off and resumed."""
-        return []
+        r = self.results
+        for outcome, some in (("error", r.rig_errors), ("inconclusive", r.undecided), ("not run", r.skipped)):
+            for n in some:
+                yield outcome, n.test, n.reason
 
     def pairs(self) -> dict[tuple[str, str], Share]:
-        """Pairs of failure modes that came up, by pairs of families."""
-        return {}
-
-    def t_ways(self) -> list[Ways]:
-        """Combinations that came up."""
-        return []
-
-    def search_words(self) -> list[str]:
-        """What the search says of itself."""
-        return []
-
-    def latencies(self) -> list[Latencies]:
-        """Distributions of measured times."""
-        return []
-
-    def samplings(self) -> list[tuple[str, list[tuple[Text, ...]]]]:
-        """Campaigns of independent draws."""
-        return []
+        """Pairs of failure modes that came up, by pairs of families, each pair of families once."""
+        heat = self.results.heat_map
+        if heat is None:
+            return {}
+        return {
+            (row, column): Share(heat.seen[i][j], heat.of[i][j])
+            for i, row in enumerate(heat.domains)
+            for j, column in enumerate(heat.domains)
+            if j <= i
+        }
 
     def tracing(self) -> Tracing | None:
         """Requirements against tests; None if the results do not say who cites what."""
-        if not isinstance(self.raw["tests"], list):
+        if not any(t.requirements for t in self.results.tests):
             return None
+        raw = asdict(self.results)
         requirements = load_requirements()
-        tests = tests_of(self.raw)
-        found = gaps.check(requirements, tests, reviewed.built_in(), shown_by(self.raw))
+        tests = tests_of(raw)
+        found = gaps.check(requirements, tests, reviewed.built_in(), shown_by(raw))
         weighed = waivers.weigh(found, waivers.built_in(), date.fromisoformat(self.ended[:10]))
         return Tracing(requirements, tests, weighed.open, weighed.waived)
 
@@ -244,17 +180,6 @@ class Evidence:
             with file.open("rb") as reading:
                 digest = hashlib.file_digest(reading, "sha256").hexdigest()
             yield ListedFile(path.as_posix(), file.stat().st_size, digest)
-
-
-def _test_line(test: Mapping[str, Any], bench: str) -> TestLine:
-    took = test.get("seconds")
-    return TestLine(
-        name=test["name"],
-        outcome=test["outcome"],
-        time="" if took is None else f"{took:.2f} s",
-        bench=test.get("bench", bench),
-        cites=" ".join(str(r[0]) for r in test.get("requirements", ())),
-    )
 
 
 def _document(file: Path, kind: str) -> Mapping[str, Any] | None:
@@ -289,3 +214,8 @@ def hours(seconds: float) -> str:
     if seconds >= 3600:
         return f"{seconds / 3600:,.1f} h"
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def share(part: float) -> str:
+    """A probability, as people read it."""
+    return "0" if not part else f"{part:.2%}" if part >= 0.001 else f"{part:.2e}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reports.content.evidence import Evidence
 from reports.content.front import NOT_STATED, item_said, label_of
 from reports.document import Block, Callout, Code, Column, Facts, Gap, Para, Section, Table, Text, Word
+from reports.results import BenchResult
 
 TYPED = (
     "description", "manufacturer", "part_number", "serial_number", "hardware", "firmware", "firmware_sha256",
@@ -41,13 +42,19 @@ def item(evidence: Evidence) -> Section:
         defect = evidence.results.defect
         planted = f", with the defect {defect} planted on purpose" if defect else ""
         text = (
-            f"The item is the emulated door-lock ECU of the rig{planted}. It shows that the rig works; it is no "
+            f"The item is the emulated door-lock ECU of the rig{planted}. It shows that the rig works; it is "
+            "no "
             "evidence about any other ECU."
         )
         blocks.append(Callout("open", "An emulated ECU", text))
     if mismatches:
         blocks.append(Callout("bad", "What was stated is not what was read", "; ".join(mismatches) + "."))
-    columns = (Column("particular"), Column("stated", share=3), Column("read from the item", share=3), Column(""))
+    columns = (
+        Column("particular"),
+        Column("stated", share=3),
+        Column("read from the item", share=3),
+        Column(""),
+    )
     blocks.append(Table(columns, rows, "The item, as stated in campaign.toml and as read from it"))
     blocks.append(
         Para(
@@ -62,7 +69,10 @@ def item(evidence: Evidence) -> Section:
 def bench(evidence: Evidence) -> Section:
     """Where the lines were, with what they were measured, and how well."""
     r, p = evidence.results, evidence.particulars
-    about: list[tuple[str, Text]] = [("Bench", r.bench), *evidence.bench_facts()]
+    about: list[tuple[str, Text]] = []
+    for b in evidence.benches:
+        about += _bench_facts(b)
+    about = about or [("Bench", r.bench)]
     for name in ("temperature", "humidity", "supply", "other"):
         key = f"conditions.{name}"
         if name == "other" and not p.conditions.other:
@@ -76,10 +86,12 @@ def bench(evidence: Evidence) -> Section:
     ]  # fmt: skip
     known = {e.name for e in p.equipment}
     equipment += [
-        (name, serial or NOT_DETERMINED, *[NOT_DETERMINED] * 4)
-        for name, serial in evidence.adapters()
-        if name not in known
-    ]
+        (f"{a.port}: {a.name}", _known(a.serial), _known(a.calibrated), NOT_DETERMINED, NOT_DETERMINED,
+         f"U = {b.rule.uncertainty_ms:g} ms")
+        for b in evidence.benches
+        for a in b.adapters
+        if a.name not in known
+    ]  # fmt: skip
     columns = (
         Column("device", share=2), Column("serial number"), Column("calibrated"), Column("due"),
         Column("certificate"), Column("uncertainty"),
@@ -98,8 +110,32 @@ def bench(evidence: Evidence) -> Section:
     return Section("bench", "Bench, calibration, uncertainty", (Facts(tuple(about)),), tuple(parts))
 
 
+def _bench_facts(b: BenchResult) -> list[tuple[str, Text]]:
+    """What the bench file and the computer say of a bench."""
+    facts: list[tuple[str, Text]] = [
+        ("Bench", f"{b.name}: {b.text}"),
+        (
+            "Fidelity",
+            "virtual time, all lines simulated" if b.fidelity == "model" else "real time, real lines",
+        ),
+        ("DUTs at once", str(b.lanes)),
+        ("Stall allowed", f"{b.stall_ms} ms, beyond it a run is inconclusive"),
+    ]
+    facts += [(f"Port {port}", Code(where)) for port, where in b.ports.items()]
+    if b.environment:
+        facts.append(("Computer", "; ".join(f"{name}: {said}" for name, said in b.environment.items())))
+    if b.file_sha256:
+        facts.append(("Bench file, SHA-256", Code(b.file_sha256)))
+    return facts
+
+
+def _known(said: str) -> Text:
+    return NOT_DETERMINED if said in ("", "not determined") else said
+
+
 def _uncertainty(evidence: Evidence) -> list[Block]:
-    u_ms = evidence.uncertainty_ms
+    found = [b.rule.uncertainty_ms for b in evidence.benches]
+    u_ms = max(found) if found else 0.0 if evidence.results.bench == "model" else None
     if u_ms is None:
         return [Para(("The uncertainty of measured times is ", NOT_STATED, "."))]
     if u_ms == 0:

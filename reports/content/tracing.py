@@ -49,7 +49,8 @@ def section(evidence: Evidence) -> Section:
         parts.append(Section("gaps", "Gaps", (table,)))
     if found.waived:
         waivers: list[tuple[Text, ...]] = [
-            (Strong(w.requirement), str(w.gap), w.reason, w.name, w.expires.isoformat()) for _gap, w in found.waived
+            (Strong(w.requirement), str(w.gap), w.reason, w.name, w.expires.isoformat())
+            for _gap, w in found.waived
         ]
         columns = (Column("requirement"), Column("gap"), Column("reason", share=1), Column("answered for by"),
                    Column("until"))  # fmt: skip
@@ -65,7 +66,9 @@ def _rows(found: Tracing) -> list[tuple[Text, ...]]:
                 citing[link.requirement].append((test.outcome, test.name, link.coverage))
     out: list[tuple[Text, ...]] = []
     for name in found.requirements:
-        tests = sorted(citing[name], key=lambda t: (WORST.index(t[0]) if t[0] in WORST else 0, t[2] != "full"))
+        tests = sorted(
+            citing[name], key=lambda t: (WORST.index(t[0]) if t[0] in WORST else 0, t[2] != "full")
+        )
         counts = Counter(outcome for outcome, _test, _coverage in tests)
         came = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.most_common()) or "no test"
         pieces: list[Code | Quiet | str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reports.content.evidence import Evidence, count
+from reports.content.evidence import Evidence, count, when
 from reports.document import Block, Code, Column, Para, Quiet, Section, Table, Text, Word
 
 SHOWN = 6
@@ -17,7 +17,12 @@ def section(evidence: Evidence) -> Section:
     blocks: list[Block] = []
     rows = list(_rows(evidence))
     if rows:
-        columns = (Column("came to"), Column("reason", share=3), Column("tests", share=3), Column("number", "right"))
+        columns = (
+            Column("came to"),
+            Column("reason", share=3),
+            Column("tests", share=3),
+            Column("number", "right"),
+        )
         blocks.append(Table(columns, rows, "Tests without a verdict, by reason"))
     else:
         blocks.append(Para("Every test that was collected was executed and decided."))
@@ -32,6 +37,7 @@ def section(evidence: Evidence) -> Section:
     parts = (
         Section("repeats", "Runs that were repeated", tuple(_repeats(evidence))),
         Section("breaks", "Breaks of the record", tuple(_breaks(evidence))),
+        Section("operator", "Actions at the bench", tuple(_operator(evidence))),
     )
     return Section("open", "Not executed, not decided, errors of the rig", tuple(blocks), parts)
 
@@ -62,7 +68,9 @@ def _repeats(evidence: Evidence) -> list[Block]:
     if not again:
         return [Para("No run was repeated.")]
     rows: list[tuple[Text, ...]] = [
-        (name, str(run), Word(outcome), text) for name, listed in again.items() for run, outcome, text in listed
+        (name, str(run), Word(outcome), text)
+        for name, listed in again.items()
+        for run, outcome, text in listed
     ]
     text = "A run that the bench spoilt is played again, at most twice; the last conclusive one counts; all are kept."
     columns = (Column("row", share=2), Column("run"), Column("came to"), Column("because", share=3))
@@ -70,8 +78,23 @@ def _repeats(evidence: Evidence) -> list[Block]:
 
 
 def _breaks(evidence: Evidence) -> list[Block]:
-    found = evidence.breaks()
+    found = evidence.results.breaks
     if not found:
         return [Para("The record was written without a break.")]
-    rows: list[tuple[Text, ...]] = [tuple(line) for line in found]
-    return [Table((Column("broken off"), Column("resumed"), Column("what was done", share=1)), rows)]
+    rows: list[tuple[Text, ...]] = [
+        (Word("interrupted"), Code(b.file), f"{b.record:,}", when(b.broken_at), when(b.resumed_at), b.text)
+        for b in found
+    ]
+    columns = (
+        Column(""), Column("journal"), Column("at record", "right"), Column("broken off"), Column("resumed"),
+        Column("what was done", share=1),
+    )  # fmt: skip
+    return [Table(columns, rows, "Breaks: nothing that was finished before one is lost, and none is hidden")]
+
+
+def _operator(evidence: Evidence) -> list[Block]:
+    actions = evidence.results.operator
+    if not actions:
+        return [Para("Nobody noted an action at the bench during the campaign.")]
+    rows: list[tuple[Text, ...]] = [(when(a.at), a.bench, a.text) for a in actions]
+    return [Table((Column("at"), Column("bench"), Column("what was done", share=1)), rows)]
