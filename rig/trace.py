@@ -43,6 +43,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 Field = int | str | bytes
 Event = tuple[int, str, *tuple[Field, ...]]
@@ -67,13 +68,14 @@ class Trace:
 
     def text(self) -> str:
         """One line an event; equal runs give equal text."""
+        events = cast("list[tuple[Any, ...]]", self.events)
         # Most events are frames, and every run of a search is hashed: the f-string halves the time.
         return "".join(
             [
                 f"{e[0]} can {e[2]} {e[3].hex()} {e[4]}\n"
-                if e[1] == "can" and isinstance(e[3], bytes)
+                if e[1] == "can"
                 else " ".join([f.hex() if isinstance(f, bytes) else str(f) for f in e]) + "\n"
-                for e in self.events
+                for e in events
             ]
         )
 
