@@ -83,7 +83,9 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
     failed, vacuous = x.outcomes.get("fail", 0), x.outcomes.get("vacuous", 0)
     other = sum(x.outcomes.values()) - held - failed - vacuous
     demand: Text = (
-        (x.text, Quiet(" Limit: "), Strong(x.limit)) if x.limit else (x.text, Quiet(" No limit in time."))
+        (x.text, Quiet(" Limit: "), Strong(x.limit))
+    if not x.limit or x.limit.startswith("none"):
+        demand = (x.text, Quiet(" No limit in time."))
     )
     return (
         Strong(x.id), Word(x.verdict), demand, f"{held:,}", f"{failed:,}",

@@ -7,8 +7,8 @@ from collections import Counter
 from reports.content.evidence import Evidence, Tracing, count
 from reports.document import Block, Callout, Code, Column, Para, Quiet, Section, Strong, Table, Text, Word
 
-MOST_NAMED = 3
-"""Tests named with a requirement, the worst first; trace.csv and results.json have them all."""
+MOST_NAMED = 4
+"""Test functions named with a requirement, the worst first; trace.csv and results.json have all tests."""
 WORST = ("fail", "error", "inconclusive", "conditional fail", "conditional pass", "pass", "not run")
 
 
@@ -39,7 +39,7 @@ def section(evidence: Evidence) -> Section:
             (Column("requirement"), Column("tests", "right"), Column("came to", share=2), Column("rests on", share=4),
              Column("gaps", share=3)),
             _rows(found),
-            "Trace matrix: a line a requirement; the tests named are the worst first",
+            "Trace matrix: a line a requirement; test functions with their number of cases, the worst first",
         ),
     ]  # fmt: skip
     parts: list[Section] = []
@@ -66,20 +66,29 @@ def _rows(found: Tracing) -> list[tuple[Text, ...]]:
                 citing[link.requirement].append((test.outcome, test.name, link.coverage))
     out: list[tuple[Text, ...]] = []
     for name in found.requirements:
-        tests = sorted(
-            citing[name], key=lambda t: (WORST.index(t[0]) if t[0] in WORST else 0, t[2] != "full")
-        )
+        tests = citing[name]
         counts = Counter(outcome for outcome, _test, _coverage in tests)
         came = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.most_common()) or "no test"
-        pieces: list[Code | Quiet | str] = []
-        for _outcome, cited, coverage in tests[:MOST_NAMED]:
-            pieces += [", "] if pieces else []
-            pieces.append(Code(cited.removeprefix("rig/suite/")))
-            if coverage == "partial":
-                pieces.append(Quiet(" (a part)"))
-        if len(tests) > MOST_NAMED:
-            pieces.append(Quiet(f" and {len(tests) - MOST_NAMED:,} more"))
         gaps = [str(g.kind) for g in found.open if g.requirement == name]
         gaps += [f"{g.kind} (waived)" for g, _waiver in found.waived if g.requirement == name]
-        out.append((Strong(name), f"{len(tests):,}", came, tuple(pieces), "; ".join(gaps)))
+        out.append((Strong(name), f"{len(tests):,}", came, _named(tests), "; ".join(gaps) or "–"))
     return out
+
+
+def _named(tests: list[tuple[str, str, str]]) -> Text:
+    """The functions behind the tests, those with the worst outcomes first; each stands for all its parameters."""
+    functions: dict[tuple[str, str], list[int]] = {}
+    for outcome, test, coverage in tests:
+        worst = WORST.index(outcome) if outcome in WORST else 0
+        functions.setdefault((test.partition("[")[0].removeprefix("rig/suite/"), coverage), []).append(worst)
+    listed = sorted(functions.items(), key=lambda f: (min(f[1]), -len(f[1]), f[0]))
+    pieces: list[Code | Quiet | str] = []
+    for (function, coverage), worsts in listed[:MOST_NAMED]:
+        pieces += [", "] if pieces else []
+        pieces.append(Code(function))
+        many = f" ×{len(worsts):,}" if len(worsts) > 1 else ""
+        part = " (a part)" if coverage == "partial" else ""
+        pieces.append(Quiet(f"{many}{part}"))
+    if len(listed) > MOST_NAMED:
+        pieces.append(Quiet(f" and {len(listed) - MOST_NAMED:,} more"))
+    return tuple(pieces) or "–"

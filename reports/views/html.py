@@ -101,7 +101,7 @@ class _Page:
         yield '<header class="cover">\n'
         yield f'<p class="kind">{escape(cover.kind)}</p>\n<h1>{escape(cover.title)}</h1>\n'
         yield f'<p class="subtitle">{escape(cover.subtitle)}</p>\n'
-        yield f'<div class="verdict {tone}"><b><i>{SIGNS[tone]}</i>{escape(cover.verdict)}</b>'
+        yield f'<div class="verdict {tone}"><b><i>{SIGNS[tone]}</i>{escape(cover.verdict.capitalize())}</b>'
         yield f"<span>{escape(cover.why)}</span></div>\n"
         if cover.draft:
             yield f'<div class="draft"><b>Draft.</b> {escape(cover.draft)}</div>\n'
