@@ -82,11 +82,9 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
     held = x.outcomes.get("pass", 0) + x.outcomes.get("conditional pass", 0)
     failed, vacuous = x.outcomes.get("fail", 0), x.outcomes.get("vacuous", 0)
     other = sum(x.outcomes.values()) - held - failed - vacuous
-    demand: Text = (
-        (x.text, Quiet(" Limit: "), Strong(x.limit))
+    demand: Text = (x.text, Quiet(" Limit: "), Strong(x.limit))
     if not x.limit or x.limit.startswith("none"):
         demand = (x.text, Quiet(" No limit in time."))
-    )
     return (
         Strong(x.id), Word(x.verdict), demand, f"{held:,}", f"{failed:,}",
         f"{other:,}", f"{vacuous:,}", ms(x.tightest_ms),

@@ -218,4 +218,4 @@ def hours(seconds: float) -> str:
 
 def share(part: float) -> str:
     """A probability, as people read it."""
-    return "0" if not part else f"{part:.2%}" if part >= 0.001 else f"{part:.2e}"
+    return f"{part * 100:.3g} %"

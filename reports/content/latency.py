@@ -57,7 +57,7 @@ def _drawn(found: Sequence[Latency]) -> list[Block]:
 def _row(x: Latency) -> Latencies:
     marks = tuple((f"p{q.p * 100:g}", q.value_ms) for q in x.quantiles if q.p in (0.5, 0.99))
     bounds = [
-        f"p{q.p * 100:g} ≤ {ms(q.upper_ms)} ({q.confidence:.0%})"
+        f"p{q.p * 100:g} ≤ {ms(q.upper_ms)} ({share(q.confidence)})"
         for q in x.quantiles
         if q.upper_ms is not None
     ]
@@ -106,7 +106,7 @@ def _campaign(s: SamplingResult, place: int) -> Section:
     if s.rates:
         rates: list[tuple[Text, ...]] = [
             (x.requirement, f"{x.n:,}", f"{x.failures:,}", f"{x.undecided:,}", f"{share(x.lower)} to {share(x.upper)}",
-             f"≤ {share(x.upper_one_sided)}", f"{x.confidence:.0%}", x.remark)
+             f"≤ {share(x.upper_one_sided)}", f"{share(x.confidence)}", x.remark)
             for x in s.rates
         ]  # fmt: skip
         columns = (
@@ -139,7 +139,7 @@ def _sampled(x: Latency, q: Quantile) -> tuple[Text, ...]:
     interval = (
         "–"
         if q.low_ms is None or q.high_ms is None
-        else f"{ms(q.low_ms)} to {ms(q.high_ms)}, {q.confidence:.0%}"
+        else f"{ms(q.low_ms)} to {ms(q.high_ms)}, {share(q.confidence)}"
     )
     upper = "–" if q.upper_ms is None else f"≤ {ms(q.upper_ms)}"
     return x.requirement, x.path, f"{x.n:,}", f"p{q.p * 100:g}", ms(q.value_ms), interval, upper, q.note
