@@ -82,7 +82,7 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
     held = x.outcomes.get("pass", 0) + x.outcomes.get("conditional pass", 0)
     failed, vacuous = x.outcomes.get("fail", 0), x.outcomes.get("vacuous", 0)
     other = sum(x.outcomes.values()) - held - failed - vacuous
-    demand: Text = (x.text, Quiet(" Limit: "), Strong(x.limit))
+    demand: Text = (x.text, Quiet(" Limit: "), Strong(x.limit), Quiet(f" ({x.rule})" if x.rule else ""))
     if not x.limit or x.limit.startswith("none"):
         demand = (x.text, Quiet(" No limit in time."))
     return (
@@ -93,12 +93,14 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
 
 def _rule(evidence: Evidence) -> list[Block]:
     agreed = evidence.particulars.method.decision_rule
-    rules = {b.rule.text: b for b in evidence.results.benches}
+    rules: dict[str, list[str]] = {}
+    for bench in evidence.results.benches:
+        rules.setdefault(bench.rule.text, []).append(bench.name)
     if evidence.results.rule is not None:
-        rules.setdefault(evidence.results.rule.text, rules.get(evidence.results.rule.text))  # type: ignore[arg-type]
+        rules.setdefault(evidence.results.rule.text, [])
     blocks: list[Block] = []
-    for text, bench in rules.items():
-        where = f"On bench {bench.name}: " if bench is not None and len(rules) > 1 else ""
+    for text, benches in rules.items():
+        where = f"On {', '.join(benches)}: " if benches and len(rules) > 1 else ""
         blocks.append(Para((Strong(where), text) if where else text))
     blocks += [Para(text) for text in RISK]
     if agreed:

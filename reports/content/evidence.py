@@ -164,12 +164,15 @@ class Evidence:
         weighed = waivers.weigh(found, waivers.built_in(), date.fromisoformat(self.ended[:10]))
         return Tracing(requirements, tests, weighed.open, weighed.waived)
 
-    def text_of(self, path: str) -> str | None:
-        """The text of a file of the folder; None if it is not there."""
+    def text_of(self, path: str, sha256: str = "") -> str | None:
+        """The text of a file of the folder; None if it is not there, or is not the one of that hash."""
         file = self.folder / path
         if not path or not file.is_file() or not file.resolve().is_relative_to(self.folder.resolve()):
             return None
-        return file.read_text(encoding="utf-8", errors="replace")
+        content = file.read_bytes()
+        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+            return None
+        return content.decode("utf-8", errors="replace")
 
     def files(self) -> Iterator[ListedFile]:
         """All files that the report rests on, by path."""

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import PurePosixPath
-
 from reports.content.evidence import Evidence, count
 from reports.document import Block, Callout, Code, Facts, Figure, Gap, Listing, Para, Section, Text
 from reports.results import FailureResult
@@ -14,6 +11,11 @@ MOST_DRAWN = 40
 """Failures with pictures; a report of more says so, and names their files."""
 
 BUS = "Body CAN around the verdict, decoded: time in s, id, sender, name, signals that changed"
+
+PICTURES = (
+    ("sequence", "who told whom what", "Sequence of messages between driver, phone, server, buses and ECU"),
+    ("picture", "what happened when", "Failures, wishes, messages, bus load and doors over time"),
+)
 
 
 def section(evidence: Evidence) -> Section:
@@ -41,19 +43,27 @@ def _one(evidence: Evidence, failure: FailureResult, place: int) -> Section:
         ("Again", Code(failure.replay)),
     ]
     blocks: list[Block] = [Callout("bad", f"{failure.requirement} failed", failure.text), Facts(tuple(facts))]
-    stem = PurePosixPath(failure.scenario_file).with_suffix("").as_posix()
-    scenario = evidence.text_of(failure.scenario_file)
-    if scenario is None:
-        blocks.append(Para((Gap(f"{failure.scenario_file} is not in the folder"), ".")))
-    else:
-        blocks.append(Listing(scenario.strip(), "The scenario"))
-    bus = evidence.text_of(f"{stem}.bus.txt")
-    if bus is not None:
-        blocks.append(Listing(bus.rstrip(), BUS))
+    files = _files(failure)
+    lost = []
+    for name, caption in (("scenario", "The scenario"), ("bus", BUS)):
+        said = evidence.text_of(files[name], failure.files.get(files[name], ""))
+        if said is None:
+            lost.append(files[name])
+        else:
+            blocks.append(Listing(said.rstrip(), caption))
     if place <= MOST_DRAWN:
-        blocks += list(_pictures(evidence, failure, stem))
+        for name, caption, what in PICTURES:
+            drawing = evidence.text_of(files[name], failure.files.get(files[name], ""))
+            if drawing is None:
+                lost.append(files[name])
+            else:
+                said = f"{what}; {failure.text}"
+                blocks.append(Figure(drawing, f"{failure.requirement}: {caption}", said, wide=True))
     else:
-        blocks.append(Para(f"Pictures: {stem}.sequence.svg, {failure.picture_file}.", "note"))
+        blocks.append(Para(f"Pictures: {files['sequence']}, {files['picture']}.", "note"))
+    if lost:
+        why = "not in the folder, or not the file that the results name by hash: "
+        blocks.insert(2, Para(Gap(why + ", ".join(lost))))
     return Section(f"failure-{place}", f"{failure.requirement}: {_title(failure)}", tuple(blocks))
 
 
@@ -62,12 +72,12 @@ def _title(failure: FailureResult) -> str:
     return words if len(words) <= 90 else words[:88].rsplit(" ", 1)[0] + " …"
 
 
-def _pictures(evidence: Evidence, failure: FailureResult, stem: str) -> Iterator[Block]:
-    sequence = evidence.text_of(f"{stem}.sequence.svg")
-    if sequence is not None:
-        said = f"Sequence of messages between driver, phone, server, buses and ECU; {failure.text}"
-        yield Figure(sequence, f"{failure.requirement}: who told whom what", said, wide=True)
-    timeline = evidence.text_of(failure.picture_file)
-    if timeline is not None:
-        said = f"Failures, wishes, messages, bus load and doors over time; {failure.text}"
-        yield Figure(timeline, f"{failure.requirement}: what happened when", said, wide=True)
+def _files(failure: FailureResult) -> dict[str, str]:
+    """Its files by what they hold; those of older results are found by the scenario's name."""
+    stem = failure.scenario_file.removesuffix(".json")
+    return {
+        "scenario": failure.scenario_file,
+        "picture": failure.picture_file,
+        "sequence": failure.sequence_file or f"{stem}.sequence.svg",
+        "bus": failure.bus_file or f"{stem}.bus.txt",
+    }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from reports.content.evidence import Evidence, count
-from reports.document import Block, Code, Column, Para, Section, Table, Text, Word
+from reports.document import Block, Code, Column, Gap, Para, Section, Table, Text, Word
 from reports.results import TestResult
 
 LISTED = 20_000
@@ -71,6 +72,9 @@ def _runs(evidence: Evidence) -> Section:
         ".",
     )
     blocks.append(Para(text))
+    if not _is_there(evidence):
+        blocks.append(Para(Gap(f"{r.runs_file} is not in the folder, or not the file that the results name by hash.")))
+        return Section("runs", "Judged runs", tuple(blocks))
     bad = list(_not_held(evidence))
     if not bad:
         blocks.append(Para("Every one of them held, or asked nothing."))
@@ -90,13 +94,18 @@ def _runs(evidence: Evidence) -> Section:
     return Section("runs", "Judged runs", tuple(blocks))
 
 
+def _is_there(evidence: Evidence) -> bool:
+    file = evidence.folder / evidence.results.runs_file
+    if not file.is_file():
+        return False
+    with file.open("rb") as reading:
+        return hashlib.file_digest(reading, "sha256").hexdigest() == evidence.results.runs_sha256
+
+
 def _not_held(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """Lines of results.jsonl with anything but good outcomes; the others are not even parsed, since there "
     "are many."""
-    file = evidence.folder / evidence.results.runs_file
-    if not file.is_file():
-        return
-    with file.open(encoding="utf-8") as lines:
+    with (evidence.folder / evidence.results.runs_file).open(encoding="utf-8") as lines:
         for line in lines:
             if any(f'"{word}"' in line for word in ("fail", "conditional fail", "inconclusive", "error")):
                 run = json.loads(line)
