@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from reports.traceability.links import Shown, TracedTest, links
-
-ASKED = ("pass", "conditional pass", "conditional fail", "fail")
-"""Outcomes of runs that put the requirement to the test."""
 
 
 class EvidenceError(ValueError):
@@ -50,4 +48,15 @@ def tests_of(raw: Mapping[str, Any]) -> tuple[TracedTest, ...]:
 
 def shown_by(raw: Mapping[str, Any]) -> Shown:
     """What a results document has shown of requirements, search and sampling apart."""
-    return Shown()
+    item = raw.get("item") or {}
+    sampled: Counter[str] = Counter()
+    for campaign in raw.get("sampling", ()):
+        # A sample that was stopped early holds for no fixed n.
+        if campaign["complete"]:
+            sampled.update({rate["requirement"]: rate["n"] for rate in campaign["rates"]})
+    return Shown(
+        asked={r["id"]: r["asked"] for r in raw["requirements"]},
+        t_way={c["t"]: c["seen"] / c["of"] if c["of"] else 1.0 for c in raw.get("coverage", ())},
+        sampled=dict(sampled),
+        firmware=item.get("read", {}).get("firmware_sha256"),
+    )

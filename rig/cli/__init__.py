@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from hardware.benchfile import BenchError
 from rig.cli import (
+    amend,
     benches,
     certify,
     cutsets,
@@ -23,7 +24,9 @@ from rig.cli import (
     replay,
     report,
     search,
+    sign,
     trace,
+    verify,
     version,
 )
 from rig.cli.words import PASS, UNDECIDED, USAGE, complain
@@ -64,7 +67,8 @@ def parser() -> Parser:
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
     for module in (
-        certify, report, search, qualify, replay, faults, cutsets, ecu, defects, benches, trace, keys, version,
+        certify, report, search, qualify, replay, faults, cutsets, ecu, defects, benches, trace,
+        keys, sign, verify, amend, version,
     ):  # fmt: skip
         module.add_to(commands)
     return top

@@ -145,7 +145,7 @@ class CollectError(Exception):
 def run_check(options: argparse.Namespace) -> int:
     """The gate."""
     try:
-        firmware = None if options.firmware is None else _sha256(options.firmware)
+        firmware = None if options.firmware is None else sha256(options.firmware)
         sources = _sources(options)
     except CollectError as error:
         complain(str(error))
@@ -352,7 +352,7 @@ def _last_lines(text: str) -> str:
     return "\n".join(text.strip().splitlines()[-15:])
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
     """A hash as it was given, or that of a file."""
     from reports.signing.manifest import sha256_of
 

@@ -1,0 +1,234 @@
+"""What a folder of evidence says, held against what its journal gives: chain, results, runs, verdicts, logs, report.
+
+Trusts no figure that can be made again. Needs no signature; what it finds is told in words.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from reports.build import BuildError, build
+from reports.journal import NAME as JOURNAL
+from reports.journal import JournalError, Tail
+from reports.journal import read as read_journal
+from reports.report import HTML, html_of
+from reports.results import FILE, RUNS_FILE, Judged, Results, ResultsError, run_lines
+from reports.signing.difference import differences
+from reports.signing.keys import SigningError
+from reports.signing.manifest import sha256_of
+from rig.judge.verdicts import Verdict, within
+
+TWO_SIDED_MS = {"SAF-3": 2000.0}
+"""Requirements whose limit has a counterpart below it, so many ms away (30 s ± 1 s): too early fails as well."""
+MOST = 20
+"""Places of one kind that are named before the rest is counted."""
+DECIDED = ("pass", "conditional pass", "conditional fail", "fail")
+
+
+@dataclass(slots=True)
+class Computed:
+    """What came of it, in words."""
+
+    findings: list[str] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def say(self, wrong: list[str], holds: str) -> None:
+        """Notes what is wrong, or that it holds."""
+        if wrong:
+            self.findings += wrong[:MOST]
+            if len(wrong) > MOST:
+                self.findings.append(f"… and {len(wrong) - MOST:,} more of the same kind")
+        else:
+            self.checked.append(holds)
+
+
+def recompute(folder: Path) -> Computed:
+    """Checks everything that needs no signature."""
+    computed = Computed()
+    try:
+        results = Results.load(folder / FILE)
+    except ResultsError as error:
+        computed.findings.append(str(error))
+        _check_chain(computed, folder, None)
+        return computed
+    if _check_chain(computed, folder, results):
+        _check_results(computed, folder)
+    _check_verdicts(computed, folder, results)
+    _check_named(computed, folder, results)
+    _check_report(computed, folder)
+    return computed
+
+
+def _check_chain(computed: Computed, folder: Path, results: Results | None) -> bool:
+    """Every record of every journal; True if all of them hold."""
+    named = {} if results is None else {j.file: j for j in results.journals}
+    wrong: list[str] = []
+    records = 0
+    for name in list(named) or [JOURNAL]:
+        tail = Tail()
+        try:
+            for _ in read_journal(folder / name, tail):
+                pass
+        except JournalError as error:
+            wrong.append(_inside(folder, str(error)))
+            continue
+        records += tail.records
+        said = named.get(name)
+        if tail.torn:
+            wrong.append(f"{name}: ends in half a record; `rig resume` was not run after it broke off")
+        if said is not None and tail.records < said.records:
+            wrong.append(f"{name}: has {tail.records:,} records, {FILE} rests on {said.records:,}: some were dropped")
+        elif said is not None and (tail.records, tail.head) != (said.records, said.head):
+            wrong.append(f"{name}: is not the journal that {FILE} rests on: its chain ends in {tail.head[:16]}")
+    if results is not None and not named:
+        wrong.append(f"{FILE}: names no journal; nothing stands behind what it says")
+    computed.say(wrong, f"the chain of {records:,} records is whole")
+    return not wrong
+
+
+def _check_results(computed: Computed, folder: Path) -> None:
+    """results.json and results.jsonl are what the journal gives."""
+    try:
+        said = json.loads((folder / FILE).read_bytes())
+        with tempfile.TemporaryDirectory() as scratch:
+            runs = Path(scratch) / RUNS_FILE
+            with runs.open("w", encoding="utf-8", newline="\n") as writing:
+                results = build(folder, writing)
+            results = replace(results, runs_file=RUNS_FILE, runs_sha256=sha256_of(runs))
+            wrong = [f"{FILE}: {words}" for words in differences(said, json.loads(results.to_json()), MOST)]
+            computed.say(wrong, f"{FILE} is what the journal gives: every verdict, count and statistic")
+            lines = _changed_runs(folder / RUNS_FILE, runs)
+            computed.say(lines, f"{RUNS_FILE} is what the journal gives: all {results.runs_lines:,} runs")
+    except (BuildError, SigningError) as error:
+        computed.findings.append(_inside(folder, str(error)))
+    except (OSError, ValueError) as error:
+        computed.findings.append(f"{FILE}: cannot be made again ({error})")
+
+
+def _changed_runs(file: Path, should: Path) -> list[str]:
+    """Where two files of runs differ, in words."""
+    if not file.is_file():
+        return [f"{RUNS_FILE} is missing"]
+    wrong: list[str] = []
+    with file.open(encoding="utf-8", errors="replace") as said, should.open(encoding="utf-8") as right:
+        for number, (one, two) in enumerate(itertools.zip_longest(said, right), start=1):
+            if one == two:
+                continue
+            place = f"{RUNS_FILE}, line {number}"
+            if one is None or two is None:
+                wrong.append(f"{place}: {'is missing' if one is None else 'should not be there'}")
+            else:
+                wrong += [f"{place}: {words}" for words in _line_differences(one, two)]
+            if len(wrong) > MOST:
+                break
+    return wrong
+
+
+def _line_differences(said: str, should: str) -> list[str]:
+    try:
+        return differences(json.loads(said), json.loads(should)) or ["is written otherwise"]
+    except ValueError as error:
+        return [f"is no JSON ({error})"]
+
+
+def _check_verdicts(computed: Computed, folder: Path, results: Results) -> None:
+    """The decision rule, applied again to every measured value."""
+    wrong: list[str] = []
+    decided = 0
+    try:
+        for line in run_lines(folder, results):
+            for verdict in line.verdicts:
+                if verdict.value_ms is not None and verdict.limit_ms is not None and verdict.outcome in DECIDED:
+                    decided += 1
+                    wrong += (f"{results.runs_file}, run {line.number} ({line.source}): {w}" for w in redecide(verdict))
+    except ResultsError as error:
+        wrong.append(_inside(folder, str(error)))
+    computed.say(wrong, f"the decision rule gives the same verdict for all {decided:,} measured values")
+
+
+def redecide(verdict: Judged) -> Iterator[str]:
+    """What the decision rule says of a measured value, if it says something else."""
+    value_ms, limit_ms = verdict.value_ms, verdict.limit_ms
+    assert value_ms is not None
+    assert limit_ms is not None
+    u_us = _us(verdict.uncertainty_ms)
+    early_ms = TWO_SIDED_MS.get(verdict.requirement)
+    figures = f"{value_ms:g} ms against {limit_ms:g} ms"
+    if early_ms is not None:
+        inside = limit_ms - early_ms - verdict.uncertainty_ms <= value_ms <= limit_ms + verdict.uncertainty_ms
+        if verdict.outcome in ("pass", "conditional pass") and not inside:
+            yield f"{verdict.requirement} is a {verdict.outcome}, and {figures} is none"
+        return
+    should: Verdict = within(verdict.requirement, _us(value_ms), _us(limit_ms), u_us, 0, "")
+    if should.outcome != verdict.outcome:
+        yield f"{verdict.requirement} is a {verdict.outcome}, and {figures} is a {should.outcome}"
+    if verdict.margin_ms is not None and _us(verdict.margin_ms) != _us(limit_ms) - _us(value_ms):
+        yield f"{verdict.requirement} has a margin of {verdict.margin_ms:g} ms, and {figures} leaves another"
+
+
+def _us(ms: float) -> int:
+    """Times are whole µs; as ms they are fractions."""
+    return round(ms * 1000)
+
+
+def _check_named(computed: Computed, folder: Path, results: Results) -> None:
+    """Logs, pictures and documents that results name with their hashes are those."""
+    named: dict[str, str] = {}
+    for failure in results.failures:
+        named |= failure.files
+    named |= {row.log_file: row.trace_hash for row in results.rows if row.log_file}
+    named |= {attached.file: attached.sha256 for attached in results.attachments}
+    if results.runs_file:
+        named[results.runs_file] = results.runs_sha256
+    wrong = []
+    for name, sha256 in named.items():
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()):
+            wrong.append(f"{name}: lies outside of the evidence")
+            continue
+        try:
+            found = sha256_of(file)
+        except SigningError as error:
+            wrong.append(_inside(folder, str(error)))
+            continue
+        if found != sha256:
+            wrong.append(f"{name}: is not the file that the run left: SHA-256 {found}, {FILE} says {sha256}")
+    computed.say(wrong, f"all {len(named):,} files that results name are those that the run left")
+
+
+def _check_report(computed: Computed, folder: Path) -> None:
+    """report.html, made again."""
+    file = folder / HTML
+    if not file.exists():
+        return
+    try:
+        same = file.read_text(encoding="utf-8") == html_of(folder)
+    except (ValueError, OSError) as error:
+        computed.findings.append(f"{HTML}: cannot be made again ({error})")
+        return
+    computed.say([] if same else [_changed_line(file, html_of(folder))], f"{HTML} says what {FILE} gives")
+
+
+def _changed_line(file: Path, should: str) -> str:
+    """Where a report first differs from what it should be."""
+    said = file.read_text(encoding="utf-8").splitlines()
+    for number, (one, two) in enumerate(zip(said, should.splitlines(), strict=False), start=1):
+        if one != two:
+            at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+            start = max(0, at - 30)
+            return (
+                f"{HTML} was edited, or made by another version of the rig: line {number} says"
+                f" “{one[start : at + 50]}”, it should say “{two[start : at + 50]}”"
+            )
+    return f"{HTML} was edited: it should have {len(should.splitlines()):,} lines and has {len(said):,}"
+
+
+def _inside(folder: Path, text: str) -> str:
+    """A complaint with names as the evidence has them."""
+    return text.replace(f"{folder}/", "")
