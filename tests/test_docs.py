@@ -1,8 +1,8 @@
 """The documentation's code works: every code block of README and docs is run, or held against what it describes.
 
 Rules: `python` blocks are tests and run under pytest on the model bench; `json` blocks with a format are scenarios and
-are played; `toml` blocks are benches, requirements or waivers and are loaded; of `console` and `bash` blocks every
-`rig` and `make` command must exist with its options. Blocks called `text` are pictures and output.
+are played; `toml` blocks are benches, campaigns, requirements or waivers and are loaded; of `console` and `bash`
+blocks every `rig` and `make` command must exist with its options. Blocks called `text` are pictures and output.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pytest
 
 from hardware.bench import load_bench
 from hardware.vehicle import emulated_model
+from reports.campaign import load_campaign
 from reports.traceability import waivers
 from rig.cli import parser
 from rig.faults import CATALOGUE
@@ -78,8 +79,13 @@ def test_json_is_a_scenario_that_plays(block: str) -> None:
 
 @pytest.mark.parametrize("block", list(blocks("toml")))
 def test_toml_is_read(block: str, tmp_path: Path) -> None:
-    """By whom it is for: waivers, requirements (known by their texts), or benches."""
+    """By whom it is for: waivers, campaigns, requirements (known by their texts), or benches."""
     tables = tomllib.loads(block)
+    if "laboratory" in tables:
+        file = tmp_path / "campaign.toml"
+        file.write_text(block, encoding="utf-8")
+        assert load_campaign(file).laboratory.name
+        return
     if "waiver" in tables:
         assert waivers.parse(block, "docs")
     elif all(isinstance(table, dict) and "text" in table for table in tables.values()):

@@ -63,7 +63,8 @@ def made_up(tests: int = 60, **change: object) -> Results:
             id=name, text=r.text, limit=r.limit_text, verdict="fail" if name == "AVL-4" else "pass",
             outcomes={**outcomes, "fail": 2} if name == "AVL-4" else outcomes, tests=12,
             tightest_ms=411.002 if r.limit_ms else None, tightest_text="card unlock after 0.589 s, limit 1.000 s",
-            limit_ms=r.limit_ms, asked=1200, held=1200, failed=2 if name == "AVL-4" else 0, vacuous=300, rule="U = 20 ms",
+            limit_ms=r.limit_ms, asked=1200, held=1200, failed=2 if name == "AVL-4" else 0, vacuous=300,
+            rule="U = 20 ms",
         )
         for name, r in known.items()
         if not r.retired
@@ -71,7 +72,7 @@ def made_up(tests: int = 60, **change: object) -> Results:
     listed = [
         TestResult(
             name=f"rig/suite/test_cells.py::test_path_works[{number}-card-server.500]",
-            outcome="fail" if number == 7 else "inconclusive" if number == 11 else "not run" if number == 13 else "pass",
+            outcome={7: "fail", 11: "inconclusive", 13: "not run"}.get(number, "pass"),
             seconds=draw.random() * 2, requirements=[[cited[number % len(cited)], "full"], ["AVL-6", "partial"]],
             bench="emulated", runs=1 + number % 4,
         )
@@ -112,7 +113,8 @@ def made_up(tests: int = 60, **change: object) -> Results:
 def failure() -> FailureResult:
     """One, with files."""
     return FailureResult(
-        requirement="AVL-4", demand="The card alone needs nothing else.", test="rig/suite/test_cells.py::test_path_works",
+        requirement="AVL-4", demand="The card alone needs nothing else.",
+        test="rig/suite/test_cells.py::test_path_works",
         bench="model", text=FAILED, entries=2, scenario_file="failures/AVL-4-model.json",
         picture_file="failures/AVL-4-model.svg", sequence_file="failures/AVL-4-model.sequence.svg",
         bus_file="failures/AVL-4-model.bus.txt", trace_file="failures/AVL-4-model.trace.txt",
@@ -143,9 +145,10 @@ def coverage() -> list[Coverage]:
     """Three kinds of combinations, of which some are missing."""
     return [
         Coverage(1, 161, 161, [], [], 0),
-        Coverage(2, 9_500, 10_000, [DomainsCovered(["server", "network"], 590, 594)], [["server.500", "can.bus_off"]], 500),
+        Coverage(2, 9_500, 10_000, [DomainsCovered(["server", "network"], 590, 594)],
+                 [["server.500", "can.bus_off"]], 500),
         Coverage(3, 90_000, 400_000, [], [["server.500", "can.bus_off", "power.reset"]], 310_000),
-    ]
+    ]  # fmt: skip
 
 
 def heat(draw: random.Random) -> HeatMap:
@@ -163,8 +166,8 @@ def sampling() -> SamplingResult:
     drawn = Latency(**{**_fields(drawn), "quantiles": [quantile], "independent": True, "drift": 0.01, "drift_p": 0.8,
                        "lag1": -0.02})  # fmt: skip
     rate = Rate("AVL-4", 3000, 0, 0, 0.0, 0.00123, 0.000998, 0.95, 0.999, "")
-    return SamplingResult("everyday", "[draw]\nvia = { card = 1.0 }\n", "bb" * 32, 3, "model", 3000, 3000, True, 0, 0, 0.95,
-                          [rate], [drawn])  # fmt: skip
+    return SamplingResult("everyday", "[draw]\nvia = { card = 1.0 }\n", "bb" * 32, 3, "model", 3000, 3000, True, 0, 0,
+                          0.95, [rate], [drawn])  # fmt: skip
 
 
 def _fields(value: object) -> dict[str, object]:
@@ -190,7 +193,8 @@ def qualification() -> dict[str, object]:
         )
     ]  # fmt: skip
     return {
-        "format": "unlock-rig/qualification/1", "fit": False, "reasons": ["sleeps_too_long was not found"], "hunts": hunts,
+        "format": "unlock-rig/qualification/1", "fit": False, "reasons": ["sleeps_too_long was not found"],
+        "hunts": hunts,
         "variants": [{"variant": "slow_reader", "scenarios": 400, "caught_by": ""}], "false_alarms": [],
         "mutants": [{"mutant": "deaf_judge", "text": "the judge hears nothing", "noticed_by": "no_expiry"}],
     }  # fmt: skip
@@ -200,11 +204,12 @@ def run_lines(number: int) -> list[RunLine]:
     """Judged runs, of which the eighth failed."""
     return [
         RunLine(
-            n, "tests", f"default/7/{n}", "model", "fail" if n == 8 else "pass", f"{n:064x}", f"{n * 7:064x}", 12.5,
-            [Judged("AVL-4", "fail" if n == 8 else "pass", 589.0, 1000.0, 411.0, 0.0, 1000.0, FAILED if n == 8 else "")],
+            n, "tests", f"default/7/{n}", "model", outcome, f"{n:064x}", f"{n * 7:064x}", 12.5,
+            [Judged("AVL-4", outcome, 589.0, 1000.0, 411.0, 0.0, 1000.0, FAILED if outcome == "fail" else "")],
             [["server.500", 0, None]], "journal.jsonl", n,
         )
         for n in range(1, number + 1)
+        for outcome in ["fail" if n == 8 else "pass"]
     ]  # fmt: skip
 
 

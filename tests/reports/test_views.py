@@ -83,7 +83,7 @@ def document(**change: object) -> Document:
 class Reader(HTMLParser):
     """The words of a page, and what is wrong with its tags."""
 
-    VOID = frozenset({"meta", "link", "br", "img", "path", "rect", "circle", "hr"})
+    VOID = frozenset({"meta", "link", "br", "img", "hr"})
 
     def __init__(self) -> None:
         super().__init__()
