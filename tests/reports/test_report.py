@@ -292,7 +292,8 @@ def test_without_typst_the_html_is_made_and_the_way_to_the_pdf_is_said(
 def test_a_clean_campaign_says_so_everywhere(tmp_path: Path) -> None:
     write_folder(
         tmp_path, verdict="pass", why="all requirements hold", defect=None, failures=[], rows=[], skipped=[],
-        undecided=[], rig_errors=[], notes=[], breaks=[], operator=[], amendments=[], cutsets=None, qualification=None, sampling=[],
+        undecided=[], rig_errors=[], notes=[], breaks=[], operator=[], amendments=[], cutsets=None, qualification=None,
+        sampling=[],
         latencies=[], coverage=[], heat_map=None, searches=[], cells_missing=[], retries=0,
     )  # fmt: skip
     text = " ".join("".join(read(html_of(tmp_path)).words).split())
