@@ -99,7 +99,11 @@ class Evidence:
     @property
     def replaces(self) -> str:
         """The report that this one replaces; "" if none."""
-        return f"{self.number}, revision {self.revision - 1}" if self.results.amendments else ""
+        if not self.results.amendments:
+            return ""
+        # As it was called then: a laboratory may number its revisions.
+        replaced = self.results.amendments[-1].get("replaces", {})
+        return str(replaced.get("report", "")) or f"{self.number}, revision {self.revision - 1}"
 
     @property
     def emulated(self) -> bool:

@@ -18,9 +18,10 @@ from reports.journal import JournalError, Tail
 from reports.journal import read as read_journal
 from reports.report import HTML, html_of
 from reports.results import FILE, RUNS_FILE, Judged, Results, ResultsError, run_lines
+from reports.signing.amend import REPLACED
 from reports.signing.difference import differences
 from reports.signing.keys import SigningError
-from reports.signing.manifest import sha256_of
+from reports.signing.manifest import FILES_ENVELOPE, sha256_of
 from rig.judge.verdicts import Verdict, within
 
 TWO_SIDED_MS = {"SAF-3": 2000.0}
@@ -61,6 +62,7 @@ def recompute(folder: Path) -> Computed:
         _check_results(computed, folder)
     _check_verdicts(computed, folder, results)
     _check_named(computed, folder, results)
+    _check_amendments(computed, folder, results)
     _check_report(computed, folder)
     return computed
 
@@ -200,6 +202,37 @@ def _check_named(computed: Computed, folder: Path, results: Results) -> None:
         if found != sha256:
             wrong.append(f"{name}: is not the file that the run left: SHA-256 {found}, {FILE} says {sha256}")
     computed.say(wrong, f"all {len(named):,} files that results name are those that the run left")
+
+
+def _check_amendments(computed: Computed, folder: Path, results: Results) -> None:
+    """Every revision before this one is accounted for: numbered in order, and its envelope the one that was kept."""
+    if not results.amendments:
+        return
+    wrong = []
+    for number, amended in enumerate(results.amendments, start=2):
+        place = f"amendment to revision {number}"
+        if amended.get("revision") != number:
+            wrong.append(f"{place}: calls itself revision {amended.get('revision')}")
+        replaces = amended.get("replaces")
+        sha256 = replaces.get("files_envelope_sha256") if isinstance(replaces, dict) else None
+        kept = folder / REPLACED / f"r{number - 1}" / FILES_ENVELOPE
+        name = kept.relative_to(folder).as_posix()
+        if sha256 is None:
+            if kept.exists():
+                wrong.append(f"{place}: {name} is there, and what it replaces was not signed")
+            continue
+        try:
+            found = sha256_of(kept)
+        except SigningError as error:
+            wrong.append(_inside(folder, f"{place}: {error}"))
+            continue
+        if found != sha256:
+            wrong.append(f"{place}: {name} is not the envelope that it replaces: SHA-256 {found}, it says {sha256}")
+    computed.say(wrong, f"what {_revisions(len(results.amendments))} replaces is kept")
+
+
+def _revisions(number: int) -> str:
+    return "the amendment" if number == 1 else f"each of {number} amendments"
 
 
 def _check_report(computed: Computed, folder: Path) -> None:

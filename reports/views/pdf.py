@@ -79,7 +79,7 @@ def as_pdf(document: Document, attached: Mapping[str, tuple[bytes, str]], fonts:
         try:
             return set_(
                 sources, font_paths=faces, ignore_system_fonts=True, pdf_standards=["a-3b"],
-                timestamp=datetime.fromisoformat(document.at),
+                timestamp=datetime.fromisoformat(document.at).replace(microsecond=0),
             )  # fmt: skip
         except typst.TypstError as error:
             raise PdfError(_why(str(error))) from None

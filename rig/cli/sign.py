@@ -44,6 +44,7 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verifies what can be, then signs."""
     from reports.signing.keys import SigningError, check_private_file, load_private, load_public
+    from reports.signing.sign import refuse_private_keys
 
     key_file: Path = options.key.expanduser()
     out = console()
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
             raise SigningError("--firmware: the author says what was tested")
         check_private_file(key_file)
         author = {} if options.author is None else {"author": load_public(options.author.expanduser())}
+        refuse_private_keys(options.folder)
         if not _holds(options.folder, options.role, author):
             return FAIL
         key = load_private(key_file, passphrase(options, key_file))
