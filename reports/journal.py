@@ -230,7 +230,7 @@ class Journal:
         """
         made = self.extend([(kind, body)])
         if lasting:
-            self._sync_soon()
+            self.sync_soon()
         return made[0]
 
     def extend(self, several: list[tuple[str, Mapping[str, Any]]]) -> list[Record]:
@@ -273,7 +273,12 @@ class Journal:
         except OSError as error:
             raise self._cannot(error) from None
 
-    def _sync_soon(self) -> None:
+    def sync_soon(self) -> None:
+        """What was written so far goes to the disk, beside whatever comes next.
+
+        Raises:
+            JournalError: the disk said no the last time.
+        """
         if self._failed is not None:
             raise self._cannot(self._failed)
         if self._syncer is None:

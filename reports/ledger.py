@@ -122,6 +122,7 @@ class Ledger:
         self.complete = False
         self.rows: list[RowResult] = []
         self.played: dict[tuple[str, int], Body] = {}
+        self.row_runs: set[str] = set()
         self.failures: list[FailureResult] = []
         self.errors: list[tuple[str, str, str]] = []
         self.notes: list[str] = []
@@ -207,6 +208,8 @@ class Ledger:
         self._cells(body)
         if "by" in body:
             self.runs_of[body["by"], source.bench] += 1
+        if "row" in body:
+            self.row_runs.add(body["row"][0])
         if "search" in body:
             strategy, seed, number = body["search"]
             search = self.searches[strategy, seed, source.file]
