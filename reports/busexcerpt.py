@@ -1,5 +1,5 @@
 """The frames around an instant of a run, decoded by the bus description, one line each; cyclic ones that tell
-nothing new are counted on the next line that does.
+nothing new are counted on the next line that does, and so are the consecutive frames of one transfer.
 
 Reads a trace; decides nothing.
 """
@@ -16,12 +16,13 @@ from cantools.database.errors import DecodeError
 
 from rig.trace import Trace, number, octets
 
-BEFORE, AFTER = 32, 12
+BEFORE, AFTER = 24, 10
 """Lines before and after the instant. Not a stretch of time: idle cycles may be left out of a run, and a bus may be
 full."""
 PROTECTION = frozenset({"CRC", "Counter"})
 """Signals that differ in every frame and tell nothing of the car (AUTOSAR E2E profile 1)."""
-FRAMES = {0: "single frame", 1: "first frame", 2: "consecutive frame", 3: "flow control"}
+CONSECUTIVE = "consecutive frame"
+FRAMES = {0: "single frame", 1: "first frame", 2: CONSECUTIVE, 3: "flow control"}
 """ISO 15765-2, table 9: the high half of the first byte."""
 
 
@@ -41,6 +42,7 @@ def bus_excerpt(trace: Trace, dbc_text: str, at_us: int | None) -> str:
     last: dict[int, dict[str, str]] = {}
     quiet: Counter[str] = Counter()
     lines: list[tuple[int, str]] = []
+    transfer = (0, 0)  # whose consecutive frames share a line: its id, and how many there are
     for event in trace.of("can"):
         can_id, data = number(event, 2), octets(event, 3)
         sender = str(event[4]) if len(event) > 4 else ""
@@ -54,12 +56,24 @@ def bus_excerpt(trace: Trace, dbc_text: str, at_us: int | None) -> str:
             continue
         unchanged = f"   (unchanged before: {_counts(quiet)})" if quiet else ""
         quiet.clear()
+        if not said and _kind(data) == CONSECUTIVE:
+            if transfer[0] == can_id and not unchanged:
+                transfer = (can_id, transfer[1] + 1)
+                at, line = lines[-1]
+                lines[-1] = (at, f"{line.partition('  ×')[0]}  ×{transfer[1]}")
+                continue
+            transfer = (can_id, 1)
+        else:
+            transfer = (0, 0)
         text = ", ".join(f"{n} {v}" for n, v in told.items()) or _raw(data)
         at_s = (event[0] - trace.origin_us) / 1e6
         lines.append((event[0], f"{at_s:11.6f}  {can_id:03X}  {sender:<9} {name:<17} {text}{unchanged}"))
     before = [line for at, line in lines if at <= middle]
     after = [line for at, line in lines if at > middle]
-    out = before[-BEFORE:] + after[:AFTER]
+    if not lines:
+        return ""
+    mark = [] if at_us is None else [f"{(middle - trace.origin_us) / 1e6:11.6f}  ▶ the verdict's instant"]
+    out = before[-BEFORE:] + mark + after[:AFTER]
     if len(before) > BEFORE:
         out.insert(0, f"{'':11}  … {len(before) - BEFORE} lines before")
     if len(after) > AFTER:
@@ -105,6 +119,10 @@ def _signals(message: Message | None, data: bytes) -> dict[str, str]:
     return out
 
 
+def _kind(data: bytes) -> str:
+    return FRAMES.get(data[0] >> 4, "") if data else ""
+
+
 def _raw(data: bytes) -> str:
-    kind = FRAMES.get(data[0] >> 4, "") if data else ""
+    kind = _kind(data)
     return f"{data.hex(' ')}  {kind}".rstrip()

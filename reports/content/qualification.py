@@ -38,7 +38,7 @@ def section(evidence: Evidence) -> Section:
             "alarms on "
             f"{len(found['variants'])} correct variants; {noticed} of {len(found['mutants'])} mutants of the "
             "rig noticed."
-            + ("" if found["fit"] else " " + "; ".join(found["reasons"]) + "."),
+            + ("" if found["fit"] else " " + "; ".join(found["reasons"]).capitalize() + "."),
         ),
         Figure(
             dots_svg(strategies, [(d, [_sign(hunts.get((d, s))) for s in strategies]) for d in defects],
