@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from reports.campaign import NAME as CAMPAIGN
+from reports.campaign import CampaignError, load_campaign
 from reports.traceability.links import Shown, TracedTest, links
 
 
@@ -24,7 +27,10 @@ def read(folder: Path) -> tuple[tuple[TracedTest, ...], Shown]:
     file = folder / "results.json"
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
-        return tests_of(raw), shown_by(raw)
+        tests, shown = tests_of(raw), shown_by(raw)
+        return tests, replace(shown, firmware=shown.firmware or _stated(folder))
+    except CampaignError as error:
+        raise EvidenceError(str(error)) from None
     except OSError as error:
         raise EvidenceError(
             f"{file}: cannot be read ({error.strerror}); `rig certify --out {folder}` makes it"
@@ -34,6 +40,12 @@ def read(folder: Path) -> tuple[tuple[TracedTest, ...], Shown]:
             f"{file}: does not say which test cites which requirement ({type(error).__name__}: {error});"
             " run the campaign again with this version"
         ) from None
+
+
+def _stated(folder: Path) -> str | None:
+    """The firmware that the laboratory has stated; what was read from the DUT goes before it."""
+    file = folder / CAMPAIGN
+    return (load_campaign(file).item.firmware_sha256.lower() or None) if file.exists() else None
 
 
 def tests_of(raw: Mapping[str, Any]) -> tuple[TracedTest, ...]:
