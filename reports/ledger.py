@@ -181,6 +181,9 @@ class Ledger:
         for name, cited, reason in body["tests"]:
             test = TestResult(name, "not run", "", 0.0, cited, reason, source.bench)
             self.planned.setdefault((name, source.bench), test)
+        for name, cited, reason in body.get("deselected", ()):
+            test = TestResult(name, "not run", "deselected", 0.0, cited, reason, source.bench)
+            self.planned.setdefault((name, source.bench), test)
 
     def _begin(self, source: Source, _record: Record, body: Body) -> None:
         self.begun[body["test"], source.bench] += 1
@@ -351,7 +354,7 @@ class Ledger:
         for key, test in self.planned.items():
             if key not in found:
                 why = "broken off, and not gone on with" if self.begun[key] else "not begun when the campaign ended"
-                found[key] = replace(test, outcome="not run", reason=why)
+                found[key] = replace(test, outcome="not run", reason=test.reason or why)
         names: Counter[str] = Counter()
         tests = []
         for key, test in found.items():

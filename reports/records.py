@@ -4,7 +4,8 @@
 |---|---|
 | `start` | format, run (32 hex digits), what (suite, search, sample, merge), command, bench, item, seed, versions,
   requirements that are judged, capabilities, again |
-| `plan` | tests: name, pairs of requirement and coverage, reason for none; complete: the whole suite was chosen |
+| `plan` | tests: name, pairs of requirement and coverage, reason for none; deselected: the same of tests that were
+  collected and left out; complete: the whole suite was chosen |
 | `begin` | test: it was begun |
 | `run` | a judged run that counts, as `rig.brief` has it; by: the test; or search: strategy, seed, number; or
   sample: profile, seed, number; or row: name, run; u: uncertainty in µs, at `wire`; fidelity, unless model; cells:
