@@ -7,7 +7,7 @@ import math
 
 from reports.charts import heat_svg
 from reports.content.evidence import Evidence, count
-from reports.document import Block, Column, Figure, Items, Para, Quiet, Section, Table, Text
+from reports.document import Block, Column, Figure, Para, Quiet, Section, Table, Text
 from reports.results import SearchResult
 
 NAMED = 30
@@ -71,10 +71,9 @@ def _said(evidence: Evidence) -> str:
 
 
 def _missing(missing: list[list[str]], number: int) -> Block:
-    items: list[Text] = [" + ".join(modes) for modes in missing[:NAMED]]
-    if number > len(items):
-        items.append(Quiet(f"and {number - len(items):,} more"))
-    return Items(tuple(items))
+    named = missing[:NAMED]
+    rest = f" and {number - len(named):,} more" if number > len(named) else ""
+    return Para(("; ".join(" + ".join(modes) for modes in named), Quiet(rest)), "note")
 
 
 def _searches(searches: list[SearchResult]) -> list[Block]:

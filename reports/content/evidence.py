@@ -17,10 +17,10 @@ from typing import Any
 from reports.campaign import NAME, Particulars, load_campaign
 from reports.charts import Share
 from reports.results import BenchResult, Results, ResultsError
-from reports.traceability import gaps, reviewed, waivers
+from reports.traceability import beside, gaps, waivers
 from reports.traceability.evidence import shown_by, tests_of
 from reports.traceability.links import TracedTest
-from rig.judge.requirements import Requirement, load_requirements
+from rig.judge.requirements import Requirement
 
 OWN = frozenset({"report.html", "report.pdf", "VERIFY.txt"})
 """Files that cannot list themselves, or that come after the report."""
@@ -162,11 +162,14 @@ class Evidence:
         if not any(t.requirements for t in self.results.tests):
             return None
         raw = asdict(self.results)
-        requirements = load_requirements()
+        try:
+            rules = beside.rules(self.folder)
+        except ValueError as error:
+            raise ResultsError(str(error)) from None
         tests = tests_of(raw)
-        found = gaps.check(requirements, tests, reviewed.built_in(), shown_by(raw))
-        weighed = waivers.weigh(found, waivers.built_in(), date.fromisoformat(self.ended[:10]))
-        return Tracing(requirements, tests, weighed.open, weighed.waived)
+        found = gaps.check(rules.requirements, tests, rules.reviews, shown_by(raw))
+        weighed = waivers.weigh(found, rules.waivers, date.fromisoformat(self.ended[:10]))
+        return Tracing(rules.requirements, tests, weighed.open, weighed.waived)
 
     def text_of(self, path: str, sha256: str = "") -> str | None:
         """The text of a file of the folder; None if it is not there, or is not the one of that hash."""

@@ -9,8 +9,11 @@ from reports.content.evidence import Evidence, ms, share
 from reports.document import Block, Callout, Column, Facts, Figure, Listing, Para, Section, Table, Text
 from reports.results import Latency, Quantile, SamplingResult
 
-ROWS = 12
+ROWS = 11
 """Distributions on one drawing, so that it fits a page."""
+DRAWN = 22
+FEWEST = 30
+"""Distributions of fewer values are told in the table alone."""
 NOT_FIELD = (
     "The scenarios of suite and search are chosen to be bad, not drawn at random: no share or quantile of "
     "their times says "
@@ -47,11 +50,23 @@ def section(evidence: Evidence) -> Section:
 
 def _drawn(found: Sequence[Latency]) -> list[Block]:
     out: list[Block] = []
-    for first in range(0, len(found), ROWS):
-        rows = [_row(x) for x in found[first : first + ROWS]]
+    shown = _shown(found)
+    for first in range(0, len(shown), ROWS):
+        rows = [_row(x) for x in shown[first : first + ROWS]]
         said = "; ".join(f"{x.name} {x.note}: {', '.join(x.said)}" for x in rows)
         out.append(Figure(latency_svg(rows, "Measured times and their limits"), CAPTION, said))
     return out
+
+
+def _shown(found: Sequence[Latency]) -> list[Latency]:
+    """Of what was measured against several limits the one with most values; of all of these the largest."""
+    most: dict[tuple[str, str, str], Latency] = {}
+    for x in found:
+        key = (x.requirement, x.path, x.bench)
+        if x.n >= FEWEST and (key not in most or x.n > most[key].n):
+            most[key] = x
+    kept = sorted(most.values(), key=lambda x: -x.n)[:DRAWN]
+    return [x for x in found if x in kept] if len(found) > ROWS else list(found)
 
 
 def _row(x: Latency) -> Latencies:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from reports.content.evidence import Evidence, count
-from reports.document import Block, Code, Column, Gap, Para, Section, Table, Text, Word
+from reports.document import Block, Code, Column, Gap, Para, Quiet, Section, Table, Text, Word
 from reports.results import TestResult
 
 LISTED = 20_000
@@ -24,35 +25,67 @@ HELD = frozenset({"pass", "conditional pass", "vacuous"})
 
 
 def section(evidence: Evidence) -> Section:
-    """Every test with its outcome, the requirements it cites, its bench and time."""
+    """Test functions with what they cite, then every case on a line."""
     r = evidence.results
     said = ", ".join(f"{number:,} {outcome}" for outcome, number in r.test_counts.items())
     blocks: list[Block] = [Para(f"{count(len(r.tests), 'test')}" + (f": {said}." if said else "."))]
+    functions = _functions(r.tests)
+    if functions:
+        rows: list[tuple[Text, ...]] = [_function(number, tests) for number, tests in enumerate(functions.values(), 1)]
+        columns = (
+            Column("no.", "right"), Column("test function, and what it cites", share=1), Column("cases", "right"),
+            Column("came to"), Column("time", "right"), Column("judged runs", "right"),
+        )  # fmt: skip
+        blocks.append(Table(columns, rows, "Test functions, in the order they were run"))
     listed = r.tests if len(r.tests) <= LISTED else [t for t in r.tests if t.outcome != "pass"]
     if len(listed) < len(r.tests):
         text = (
-            f"Of {len(r.tests):,} tests the {len(listed):,} that did not pass are listed; results.json, which "
-            "the PDF "
+            f"Of {len(r.tests):,} tests the {len(listed):,} that did not pass are listed; results.json, which the PDF "
             "carries inside, has all of them."
         )
         blocks.append(Para(text))
     if listed:
-        columns = (
-            Column("came to", chars=14), Column("time", "right", chars=9), Column("runs", "right", chars=6),
-            Column("bench", chars=9), Column("cites", chars=14), Column("test"),
-        )  # fmt: skip
-        blocks.append(
-            Table(columns, [_line(t) for t in listed], "Tests, in the order they were run", dense=True)
-        )
+        blocks.append(_cases(listed, list(functions)))
     return Section("results", "Results", tuple(blocks), (_runs(evidence), *_rows(evidence)))
 
 
-def _line(t: TestResult) -> tuple[Text, ...]:
-    cites = " ".join(r[0] for r in t.requirements) or "–"
+def _functions(tests: list[TestResult]) -> dict[str, list[TestResult]]:
+    """Cases by the function they are of."""
+    out: dict[str, list[TestResult]] = {}
+    for test in tests:
+        out.setdefault(test.name.partition("[")[0], []).append(test)
+    return out
+
+
+def _function(number: int, tests: list[TestResult]) -> tuple[Text, ...]:
+    cites = dict.fromkeys(
+        f"{name} (a\u00a0part)" if coverage == "partial" else name for t in tests for name, coverage in t.requirements
+    )
+    said = ", ".join(cites) or tests[0].no_requirement or "nothing"
+    outcomes = Counter(t.outcome for t in tests)
+    came: list[Word | str] = []
+    for outcome, times in sorted(outcomes.items(), key=lambda o: -o[1]):
+        came += [", "] if came else []
+        came += [f"{times:,} ", Word(outcome)] if len(tests) > 1 else [Word(outcome)]
+    name = tests[0].name.partition("[")[0].removeprefix("rig/suite/")
+    runs = sum(t.runs for t in tests)
     return (
-        Word(t.outcome), f"{t.seconds:.2f} s", f"{t.runs:,}" if t.runs else "", t.bench, cites,
-        t.name.removeprefix("rig/suite/"),
+        str(number), (Code(name), Quiet(f" {said}")), f"{len(tests):,}", tuple(came),
+        f"{sum(t.seconds for t in tests):.1f} s", f"{runs:,}" if runs else "",
     )  # fmt: skip
+
+
+def _cases(tests: list[TestResult], functions: list[str]) -> Table:
+    numbers = {name: str(number) for number, name in enumerate(functions, start=1)}
+    benches = {t.bench for t in tests}
+    rows: list[tuple[Text, ...]] = []
+    for t in tests:
+        function, _, case = t.name.partition("[")
+        where = f"{t.bench}: " if len(benches) > 1 else ""
+        rows.append((Word(t.outcome), f"{t.seconds:.2f} s", numbers[function], where + (case.removesuffix("]") or "–")))
+    columns = (Column("came to", chars=8), Column("time", "right", chars=7), Column("no.", "right", chars=3),
+               Column("case"))  # fmt: skip
+    return Table(columns, rows, "Cases, in the order they were run; the number is that of the function", dense=True)
 
 
 def _runs(evidence: Evidence) -> Section:

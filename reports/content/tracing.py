@@ -36,7 +36,7 @@ def section(evidence: Evidence) -> Section:
             if not found.open else "They are listed below.",
         ),
         Table(
-            (Column("requirement"), Column("tests", "right"), Column("came to", share=2), Column("rests on", share=4),
+            (Column("requirement"), Column("tests", "right"), Column("came to", share=3), Column("rests on", share=8),
              Column("gaps", share=3)),
             _rows(found),
             "Trace matrix: a line a requirement; test functions with their number of cases, the worst first",

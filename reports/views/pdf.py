@@ -77,8 +77,9 @@ def as_pdf(document: Document, attached: Mapping[str, tuple[bytes, str]], fonts:
         # Its stub knows files by path only; in memory they come as one dictionary.
         set_: Callable[..., bytes] = typst.compile
         try:
+            # Without tags, which would make it three times as large: who hears a report read has the HTML.
             return set_(
-                sources, font_paths=faces, ignore_system_fonts=True, pdf_standards=["a-3b"],
+                sources, font_paths=faces, ignore_system_fonts=True, pdf_standards=["a-3b"], pdf_tags=False,
                 timestamp=datetime.fromisoformat(document.at).replace(microsecond=0),
             )  # fmt: skip
         except typst.TypstError as error:
