@@ -185,7 +185,7 @@ def _check_named(computed: Computed, folder: Path, results: Results) -> None:
     for failure in results.failures:
         named |= failure.files
     named |= {row.log_file: row.trace_hash for row in results.rows if row.log_file}
-    named |= {attached.file: attached.sha256 for attached in results.attachments}
+    named |= {attached.file: attached.sha256 for attached in results.attachments if attached.sha256}
     if results.runs_file:
         named[results.runs_file] = results.runs_sha256
     wrong = []
@@ -201,7 +201,7 @@ def _check_named(computed: Computed, folder: Path, results: Results) -> None:
             continue
         if found != sha256:
             wrong.append(f"{name}: is not the file that the run left: SHA-256 {found}, {FILE} says {sha256}")
-    computed.say(wrong, f"all {len(named):,} files that results name are those that the run left")
+    computed.say(wrong, f"the {len(named):,} files that results name are those that the run left")
 
 
 def _check_amendments(computed: Computed, folder: Path, results: Results) -> None:

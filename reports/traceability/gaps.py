@@ -112,7 +112,9 @@ def _of_requirement(
             Kind.PARTIAL, name, "", f"{name}: of {_tests(len(run))} that can decide it, none covers all of it"
         )
     if shown is not None:
-        yield from (Gap(Kind.THIN, name, "", f"{name}: {text}") for text in _thin(name, requirement.target, shown))
+        decided = sum(1 for t in run if t.outcome in CONCLUSIVE)
+        thin = _thin(name, requirement.target, shown, decided)
+        yield from (Gap(Kind.THIN, name, "", f"{name}: {text}") for text in thin)
 
 
 def _why_not(citing: Sequence[TracedTest]) -> str:
@@ -124,9 +126,12 @@ def _why_not(citing: Sequence[TracedTest]) -> str:
     return f"its {_tests(len(citing))} not executed{why}"
 
 
-def _thin(name: str, target: Target, shown: Shown) -> Iterator[str]:
-    asked = shown.asked.get(name, 0)
-    if asked < target.runs:
+def _thin(name: str, target: Target, shown: Shown, decided: int) -> Iterator[str]:
+    """Too little of what; of what the judge does not judge, the tests that decided it count."""
+    asked = shown.asked.get(name)
+    if asked is None and decided < target.runs:
+        yield f"{_tests(decided)} decided it, its target is {target.runs:,}"
+    elif asked is not None and asked < target.runs:
         yield f"{asked:,} judged runs asked for it, its target is {target.runs:,}"
     for t in range(1, target.t_way + 1):
         share = shown.t_way.get(t, 0.0)

@@ -43,8 +43,9 @@ gaps:
 
 A waiver needs requirement, gap, reason, name and expires, and is printed every time; one whose day is over fails.
 exit codes: 0 no gap that is not waived, 1 gaps, 2 the tests could not be collected, 3 wrong usage"""
-REVIEWS = Path("requirements.reviewed.toml")
-WAIVERS = Path("waivers.toml")
+FILES = """\
+files (in the working directory; with --evidence in its folder):
+  requirements.toml, requirements.reviewed.toml, waivers.toml; options name others instead"""
 
 
 def add_to(commands: Commands) -> None:
@@ -52,7 +53,9 @@ def add_to(commands: Commands) -> None:
     top = add_command(commands, "trace", "requirements against tests and evidence: the gate", DESCRIPTION, EPILOG)
     inner = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    gate = add_command(inner, "check", "the gate: every gap that nobody has waived fails", DESCRIPTION, GAPS)
+    gate = add_command(
+        inner, "check", "the gate: every gap that nobody has waived fails", DESCRIPTION, f"{GAPS}\n{FILES}"
+    )
     _add_sources(gate)
     gate.add_argument(
         "--firmware",
@@ -98,11 +101,13 @@ def _add_requirements(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="requirements of your own (TOML), beside the rig's; may be given several times",
+        help="requirements of your own (TOML), beside the rig's (default: requirements.toml, if it is there); may be"
+        " given several times",
     )
     command.add_argument(
         "--reviews", type=Path, metavar="FILE", default=None,
-        help=f"which texts were reviewed (default: {REVIEWS}, if it is there); goes before the rig's own",
+        help="which texts were reviewed (default: requirements.reviewed.toml, if it is there); goes before"
+        " the rig's own",
     )  # fmt: skip
 
 
@@ -119,7 +124,7 @@ def _add_sources(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--waivers", type=Path, metavar="FILE", default=None,
-        help=f"who answers for which gap (default: {WAIVERS}, if it is there); beside the rig's own",
+        help="who answers for which gap (default: waivers.toml, if it is there); beside the rig's own",
     )  # fmt: skip
     command.add_argument(
         "-m", metavar="MARKEXPR", dest="markers", default=None, help="as pytest's: take these tests only"
@@ -206,11 +211,11 @@ def run_matrix(options: argparse.Namespace) -> int:
 
 def run_lock(options: argparse.Namespace) -> int:
     """Writes who reviewed what."""
-    from reports.traceability import reviewed
+    from reports.traceability import beside, reviewed
 
-    file: Path = options.reviews or REVIEWS
+    file: Path = options.reviews or Path(beside.REVIEWS)
     try:
-        requirements = load_requirements(options.requirements)
+        requirements = beside.rules(Path(), options.requirements).requirements
         unknown = [name for name in options.only if name not in requirements]
         if unknown:
             raise RequirementsError(f"--only {', '.join(unknown)}: no such requirement; --requirements adds more")
@@ -244,12 +249,12 @@ def run_reqif(options: argparse.Namespace) -> int:
     if options.source is not None and options.toml is None:
         complain("--from: name the file that the requirements go to: --toml FILE")
         return USAGE
-    from reports.traceability import reqif
+    from reports.traceability import beside, reqif
 
     out = console()
     try:
         if options.to is not None:
-            requirements = load_requirements(options.requirements)
+            requirements = beside.rules(Path(), options.requirements).requirements
             options.to.write_text(reqif.to_reqif(requirements, datetime.now(UTC)), encoding="utf-8")
             out.print(f"wrote {options.to}: {_count(len(requirements), 'requirement')}", markup=False)
             return PASS
@@ -271,24 +276,22 @@ def run_reqif(options: argparse.Namespace) -> int:
 
 
 def _sources(options: argparse.Namespace) -> Sources:
-    from reports.traceability import reviewed, waivers
+    from reports.traceability import beside, waivers
 
-    requirements = load_requirements(options.requirements)
-    reviews = reviewed.built_in()
-    answered = waivers.built_in()
-    if options.no_suite:
-        if not options.requirements:
-            raise ValueError("--no-suite: name requirements of your own: --requirements FILE")
-        requirements = {n: r for n, r in requirements.items() if n not in load_requirements()}
-        answered = ()
-    if options.reviews is not None or REVIEWS.exists():
-        reviews |= reviewed.load(options.reviews or REVIEWS)
-    if options.waivers is not None or WAIVERS.exists():
-        answered += waivers.load(options.waivers or WAIVERS)
+    named = (options.requirements, options.reviews, options.waivers)
     if options.evidence is not None:
         if options.tests or options.no_suite or options.markers or options.keywords:
             raise ValueError("--evidence: the tests are those of its run; name tests or evidence, not both")
-        return Sources(requirements, *_of_evidence(options.evidence), reviews, answered)
+        rules = beside.rules(options.evidence, *named)
+        return Sources(rules.requirements, *_of_evidence(options.evidence), rules.reviews, rules.waivers)
+    rules = beside.rules(Path(), *named)
+    requirements, reviews, answered = rules.requirements, rules.reviews, rules.waivers
+    if options.no_suite:
+        requirements = {n: r for n, r in requirements.items() if n not in load_requirements()}
+        if not requirements:
+            raise ValueError("--no-suite: name requirements of your own: --requirements FILE")
+        own = waivers.built_in()
+        answered = tuple(w for w in answered if w not in own)
     how = (options.markers, options.keywords, options.requirements)
     tests: tuple[TracedTest, ...] = ()
     if not options.no_suite:

@@ -105,7 +105,7 @@ def made_up(tests: int = 60, **change: object) -> Results:
                          "17 torn bytes were cut off and the campaign went on")],
         "retries": 1, "complete": True, "cutsets": cutsets(), "qualification": qualification(),
         "amendments": [{"revision": 2, "reason": "serial number corrected", "by": "A. Author",
-                        "at": "2026-11-25T10:00:00+00:00", "replaces": {"report": "UR-20261123-0F0F0F0F, revision 1"}}],
+                        "at": "2026-11-25T10:00:00+00:00", "replaces": {"report": "EL-2026-0117, revision 1"}}],
     }  # fmt: skip
     return Results(**{**whole, **change})  # type: ignore[arg-type]  # the maker's own keys
 

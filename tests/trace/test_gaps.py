@@ -122,7 +122,9 @@ def test_never_reviewed() -> None:
     ("shown", "says"),
     [
         (Shown({"LAB-1": 299}, {1: 1.0, 2: 1.0}, {"LAB-1": 299}), "299 judged runs"),
-        (Shown({}, {1: 1.0, 2: 1.0}, {"LAB-1": 299}), "0 judged runs"),
+        (Shown({"LAB-1": 0}, {1: 1.0, 2: 1.0}, {"LAB-1": 299}), "0 judged runs"),
+        # Of what the judge does not judge, tests count.
+        (Shown({}, {1: 1.0, 2: 1.0}, {"LAB-1": 299}), "1 test decided it"),
         (Shown({"LAB-1": 300}, {1: 1.0, 2: 0.9997}, {"LAB-1": 299}), "99.9 % of the combinations of 2"),
         (Shown({"LAB-1": 300}, {1: 1.0, 2: 1.0}, {"LAB-1": 298}), "298 independent draws"),
         # Runs of the search are no draws: the two are never pooled.
