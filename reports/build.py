@@ -83,7 +83,8 @@ def _fill(ledger: Ledger, folder: Path, file: Path, source: Source) -> None:
         if not inner.resolve().is_relative_to(folder.resolve()):
             raise RecordsError(f"{file}: names {body['file']}, which lies outside of the evidence")
         name = inner.relative_to(folder).as_posix()
-        sub = ledger.source(name, source.file, body.get("bench", ""))
+        # Workers share their campaign's bench; parts of merged evidence have their own.
+        sub = ledger.source(name, source.file, source.bench or body.get("bench", ""))
         _fill(ledger, folder, inner, sub)
         if (sub.records, sub.head) != (body["records"], body["head"]):
             raise JournalError(

@@ -6,6 +6,7 @@ for eight bytes a measured time and a scenario.
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -250,7 +251,7 @@ class Ledger:
         self.rows.append(
             RowResult(
                 body["row"], body["run"], body["outcome"], body["text"], body["seconds"], body["trace"], source.bench,
-                body["counts"], body.get("log", ""),
+                body["counts"], _beside(source, body.get("log", "")),
             )
         )  # fmt: skip
 
@@ -295,8 +296,21 @@ class Ledger:
     def _sampled(self, source: Source, _record: Record, body: Body) -> None:
         self.samplings[body["profile"], body["seed"], source.file].complete = body["complete"]
 
-    def _failure(self, _source: Source, _record: Record, body: Body) -> None:
-        self.failures.append(from_json(FailureResult, body))
+    def _failure(self, source: Source, _record: Record, body: Body) -> None:
+        one = from_json(FailureResult, body)
+        self.failures.append(
+            replace(
+                one,
+                scenario_file=_beside(source, one.scenario_file),
+                picture_file=_beside(source, one.picture_file),
+                sequence_file=_beside(source, one.sequence_file),
+                bus_file=_beside(source, one.bus_file),
+                trace_file=_beside(source, one.trace_file),
+                files={_beside(source, name): digest for name, digest in one.files.items()},
+                replay=one.replay.replace(one.scenario_file, _beside(source, one.scenario_file)),
+                bench=one.bench if one.bench == "model" else source.bench,
+            )
+        )
 
     def _error(self, source: Source, _record: Record, body: Body) -> None:
         self.errors.append((body["by"], body["text"], source.bench))
@@ -379,6 +393,12 @@ class Ledger:
     def worst(self, requirement: str) -> Outcome:
         """What a requirement came to over the campaign."""
         return self.tallies[requirement].verdict
+
+
+def _beside(source: Source, name: str) -> str:
+    """A file that a journal names, from the folder of the main one."""
+    folder = posixpath.dirname(source.file)
+    return f"{folder}/{name}" if folder and name else name
 
 
 def outcome_of(body: Mapping[str, Any]) -> str:

@@ -15,14 +15,19 @@ from rig.cli import (
     amend,
     benches,
     certify,
+    compare,
     cutsets,
     defects,
     ecu,
     faults,
     keys,
+    merge,
     qualify,
     replay,
     report,
+    results,
+    resume,
+    sample,
     search,
     sign,
     trace,
@@ -67,8 +72,8 @@ def parser() -> Parser:
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
     for module in (
-        certify, report, search, qualify, replay, faults, cutsets, ecu, defects, benches, trace,
-        keys, sign, verify, amend, version,
+        certify, resume, report, search, sample, qualify, replay, compare, merge, faults, cutsets, ecu, defects,
+        benches, trace, results, keys, sign, verify, amend, version,
     ):  # fmt: skip
         module.add_to(commands)
     return top

@@ -5,24 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from fixtures.campaign import LOGS
 from fixtures.plugin import MARK
 from hardware.bench import load_bench
+from reports.build import BuildError, attach, write_results
 from reports.campaign import CampaignError, load_campaign
-from reports.cutsets import as_document
-from reports.results import Results, ResultsError, Verdict
+from reports.cutsets import as_document, as_text
+from reports.journal import JournalError
+from reports.results import FILE, Results, ResultsError, Verdict
 from rig.cli import cutsets, defects, report
 from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, seed
 from rig.cutsets import explore
@@ -45,7 +49,8 @@ examples:
 EVERY_S = 5.0
 """Without a terminal, a line of progress at most this often."""
 MADE = (
-    "results.json", "report.html", "report.pdf", "working.html", "junit.xml", "pytest.log", "cutsets.json",
+    "results.json", "results.jsonl", "report.html", "report.pdf", "working.html", "junit.xml", "pytest.log",
+    "cutsets.json",
 )  # fmt: skip
 """What a run leaves, beside the folder of failures; that of the run before goes."""
 STYLES = {"pass": "green", "conditional pass": "green", "fail": "bold red", "error": "bold red"}
@@ -101,40 +106,71 @@ def run(options: argparse.Namespace) -> int:
         out.mkdir(parents=True, exist_ok=True)
         for stale in MADE:
             (out / stale).unlink(missing_ok=True)
-        for old in (out / "failures").glob("*"):
+        for old in (*(out / "failures").glob("*"), *(out / LOGS).glob("*.trace.jsonl"), *out.glob("journal*.jsonl")):
             old.unlink()
     except OSError as error:
         complain(f"--out {options.out}: cannot be written ({error.strerror}); name another folder")
         return USAGE
+    command = _command(options.bench, out, options.defect)
+    if options.seed is not None:
+        command.append(f"--rig-seed={options.seed}")
+    told = {
+        "bench": options.bench, "defect": options.defect, "cutsets": options.cutsets,
+        "campaign": None if options.campaign is None else str(options.campaign),
+    }  # fmt: skip
+    command.append(f"--rig-command={json.dumps(told)}")
+    return _carry_out(command, out, told, emulated=bench.dut.kind == "emulated")
+
+
+def go_on(out: Path, told: Mapping[str, Any]) -> int:
+    """Goes on with a campaign that broke off.
+
+    Args:
+        out: its folder.
+        told: what it was begun with, as its journal has it.
+    """
+    bench = load_bench(told["bench"])
+    if defects.check(told["defect"]):
+        return USAGE
+    command = [*_command(told["bench"], out, told["defect"]), "--rig-resume", f"--rig-command={json.dumps(dict(told))}"]
+    return _carry_out(command, out, told, emulated=bench.dut.kind == "emulated")
+
+
+def _carry_out(command: list[str], out: Path, told: Mapping[str, Any], *, emulated: bool) -> int:
+    """Runs the suite, then makes everything that is made of its journal."""
+    (out / FILE).unlink(missing_ok=True)
     log = out / "pytest.log"
-    with log.open("w", encoding="utf-8") as writing:
-        code = _pytest(_command(options, out), writing.write)
+    with log.open("a", encoding="utf-8") as writing:
+        code = _pytest(command, writing.write)
     try:
-        results = Results.load(out / "results.json")
+        results = Results.load(out / FILE)
     except ResultsError:
         complain(f"the suite did not come to its end (pytest's exit code {code}); {log} says why")
         _tail(log)
         return UNDECIDED
-    if bench.dut.kind == "emulated" and options.cutsets:
-        _cutsets(options.defect, out)
-    _summary(results)
-    written = report.make(out, options.campaign)
+    try:
+        if emulated and told["cutsets"] and results.cutsets is None:
+            _cutsets(told["defect"], out)
+            results = write_results(out)
+    except (JournalError, BuildError) as error:
+        complain(str(error))
+        return UNDECIDED
+    _summary(results, out)
+    written = report.make(out, None if told["campaign"] is None else Path(told["campaign"]))
     return written or Verdict(results.verdict).exit_code
 
 
-def _command(options: argparse.Namespace, out: Path) -> list[str]:
+def _command(bench: str, out: Path, defect: str | None) -> list[str]:
     suite = str(files("rig.suite"))
     command = [
         sys.executable, "-m", "pytest", suite, f"--rootdir={suite}", "-c", os.devnull, "--import-mode=importlib",
         "-p", "no:cacheprovider", "-q", "--tb=short", "-ra", "--rig-progress",
-        f"--bench={options.bench}", f"--rig-out={out}",
+        f"--bench={bench}", f"--rig-out={out}",
         f"--html={out / 'working.html'}", "--self-contained-html", f"--junitxml={out / 'junit.xml'}",
     ]  # fmt: skip
     command += plugin_options()
-    if options.seed is not None:
-        command.append(f"--rig-seed={options.seed}")
-    if options.defect is not None:
-        command.append(f"--defect={options.defect}")
+    if defect is not None:
+        command.append(f"--defect={defect}")
     return command
 
 
@@ -244,11 +280,13 @@ def _cutsets(defect: str | None, out: Path) -> None:
     """What keeps the driver out, for the report."""
     with cutsets.asking(defect, os.cpu_count() or 1) as ask:
         cuts = explore(ask)
-    document = json.dumps(as_document(cuts, fault_tree(cuts), defect), indent=1) + "\n"
-    (out / "cutsets.json").write_text(document, encoding="utf-8")
+    document = as_document(cuts, fault_tree(cuts), defect)
+    (out / "cutsets.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    attach(out, "cutsets", "cutsets.json", document)
+    attach(out, "fault tree", "", {"text": as_text(cuts, defect)})
 
 
-def _summary(results: Results) -> None:
+def _summary(results: Results, out: Path) -> None:
     """The table of requirements, the failures and the verdict."""
     screen = console()
     if screen.is_terminal:
@@ -271,7 +309,8 @@ def _summary(results: Results) -> None:
                 markup=False,
             )
     for f in results.failures:
-        screen.print(f"{f.requirement} failed: {f.text}\n  {f.replay}", markup=False, soft_wrap=True)
+        replay = f.replay.replace(f.scenario_file, shlex.quote(str(out / f.scenario_file)))
+        screen.print(f"{f.requirement} failed: {f.text}\n  {replay}", markup=False, soft_wrap=True)
     for n in results.undecided:
         screen.print(f"not decided: {n.test}: {n.reason}", markup=False, soft_wrap=True)
     for reason, number in Counter(n.reason for n in results.skipped).items():
