@@ -83,6 +83,8 @@ def _latency_row(out: list[str], row: Latencies, y: float, left: float, plot: fl
     for at in _ticks(most_ms):
         out.append(f'<path d="M{x(at):.1f} {bottom:.1f}v3" stroke="{INK}"/>')
         _text(out, x(at), bottom + 14, _short(at), SOFT, 'font-size="10" text-anchor="middle"')
+    # Where a mark stands near the limit their names go to either side of them.
+    crowded = row.limit_ms is not None and any(abs(x(at) - x(row.limit_ms)) < 2 * NEAR for _name, at in row.marks)
     for _name, at in row.marks:
         out.append(f'<path d="M{x(at):.1f} {bottom:.1f}V{y + 4:.1f}" stroke="{INK}" stroke-dasharray="1.5 2"/>')
     for place, (_name, at) in enumerate(row.marks):
@@ -93,11 +95,16 @@ def _latency_row(out: list[str], row: Latencies, y: float, left: float, plot: fl
         while first and x(row.marks[first][1]) - x(row.marks[first - 1][1]) < NEAR:
             first -= 1
         named = ", ".join(name for name, _at in row.marks[first : place + 1])
-        _text(out, x(at) + 3, y + 9, named, INK, 'font-size="9.5"')
+        if crowded:
+            _text(out, x(row.marks[first][1]) - 3, y + 9, named, INK, 'font-size="9.5" text-anchor="end"')
+        else:
+            _text(out, x(at) + 3, y + 9, named, INK, 'font-size="9.5"')
     if row.limit_ms is not None:
         at = x(row.limit_ms)
         out.append(f'<path d="M{at:.1f} {bottom + 3:.1f}V{y:.1f}" stroke="{BAD}" stroke-width="1.6"/>')
-        _text(out, at - 3, y + 8, "limit", BAD, 'font-size="9.5" font-weight="600" text-anchor="end"')
+        side = "start" if crowded else "end"
+        place_x = at + 3 if crowded else at - 3
+        _text(out, place_x, y + 8, "limit", BAD, f'font-size="9.5" font-weight="600" text-anchor="{side}"')
     for place, said in enumerate(row.said):
         look = f'font-size="{11 if place == 0 else 10.5}"' + (' font-weight="600"' if place == 0 else "")
         _text(out, left + plot + 18, y + 12 + 15 * place, said, INK if place == 0 else SOFT, look)

@@ -32,13 +32,12 @@ def section(evidence: Evidence) -> Section:
     blocks: list[Block] = [*_drawn(found)]
     if found:
         rows: list[tuple[Text, ...]] = [
-            (x.requirement, x.path, x.bench, f"{x.n:,}", ms(x.min_ms), ms(x.mean_ms), _quantile(x, 0.5),
-             _quantile(x, 0.99), ms(x.max_ms), ms(x.limit_ms), ms(x.limit_ms - x.max_ms))
+            (x.requirement, f"{x.path}, {x.bench}" if x.path else x.bench, f"{x.n:,}", ms(x.min_ms), ms(x.mean_ms),
+             _quantile(x, 0.5), _quantile(x, 0.99), ms(x.max_ms), ms(x.limit_ms), ms(x.limit_ms - x.max_ms))
             for x in found
         ]  # fmt: skip
         columns = (
-            Column("requirement"), Column("what", share=1), Column("bench"), Column("n", "right"),
-            Column("least", "right"),
+            Column("id"), Column("what, and where", share=1), Column("n", "right"), Column("least", "right"),
             Column("mean", "right"), Column("p50", "right"), Column("p99", "right"), Column("most", "right"),
             Column("limit", "right"), Column("margin", "right"),
         )  # fmt: skip
