@@ -32,7 +32,7 @@ SAID = (
     # scope, item, bench
     "8,992 judged runs", "20.8 h of vehicle time", "bench lacks can.flood", "All results are the laboratory's own",
     "(stated by the customer)", "firmware version", "1.4.2", "not determined", "bus_off_blocks_card planted on purpose",
-    "slcan over a pseudo-terminal", "expanded uncertainty U = 20 ms", "Bench file, SHA-256", "virtual time; no climate",
+    "slcan over a pseudo-terminal", "expanded uncertainty U = 20 ms", "Bench file, SHA-256", "no climate acts on it",
     # conformity
     "Not met", "AVL-4", "Pass at or below limit − U, fail above limit + U", "ILAC-G8:09/2019", "411.0 ms",
     "agreed in the order",
