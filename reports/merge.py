@@ -116,8 +116,8 @@ def _checked(parts: Sequence[Part]) -> list[str]:
     if len(firmware) > 1:
         one, two, *_ = firmware.values()
         raise MergeError(
-            f"{one.folder} and {two.folder} tested different items ({_told(one)}; {_told(two)}); `rig compare` tells them"
-            " apart"
+            f"{one.folder} and {two.folder} tested different items ({_told(one)}; {_told(two)}); `rig compare` tells"
+            " them apart"
         )
     seeds: dict[tuple[object, object], Part] = {}
     for part in parts:
@@ -128,8 +128,8 @@ def _checked(parts: Sequence[Part]) -> list[str]:
         key = (part.start.get("seed"), part.bench)
         if key in seeds and part.bench:
             notes.append(
-                f"{seeds[key].name} and {part.name} used the same seed, {key[0]}: a run in virtual time that both made is"
-                " counted twice and says no more than one"
+                f"{seeds[key].name} and {part.name} used the same seed, {key[0]}: a run in virtual time that both made"
+                " is counted twice and says no more than one"
             )
         seeds[key] = part
     return notes

@@ -143,8 +143,7 @@ class _Weighed(RandomSource):
 
     def weighed(self, options: Sequence[T], weights: Sequence[float]) -> T:
         """One by weight."""
-        found: list[T] = self._random.choices(options, weights)
-        return found[0]
+        return options[self._random.choices(range(len(options)), weights)[0]]
 
     @property
     def chance(self) -> random.Random:
