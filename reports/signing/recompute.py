@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 
 from reports.build import BuildError, build
@@ -59,12 +60,22 @@ def recompute(folder: Path) -> Computed:
         _check_chain(computed, folder, None)
         return computed
     if _check_chain(computed, folder, results):
-        _check_results(computed, folder)
+        _check_results(computed, folder, _other_version(results))
     _check_verdicts(computed, folder, results)
     _check_named(computed, folder, results)
     _check_amendments(computed, folder, results)
-    _check_report(computed, folder)
+    _check_report(computed, folder, _other_version(results))
     return computed
+
+
+def _other_version(results: Results) -> str:
+    """The version that made the results, if it is not this one; figures may then be made otherwise."""
+    made = results.versions.get("unlock-rig", "")
+    try:
+        mine = metadata.version("unlock-rig")
+    except metadata.PackageNotFoundError:
+        return ""
+    return made if made and made != mine else ""
 
 
 def _check_chain(computed: Computed, folder: Path, results: Results | None) -> bool:
@@ -94,7 +105,7 @@ def _check_chain(computed: Computed, folder: Path, results: Results | None) -> b
     return not wrong
 
 
-def _check_results(computed: Computed, folder: Path) -> None:
+def _check_results(computed: Computed, folder: Path, other_version: str) -> None:
     """results.json and results.jsonl are what the journal gives."""
     try:
         said = json.loads((folder / FILE).read_bytes())
@@ -104,6 +115,9 @@ def _check_results(computed: Computed, folder: Path) -> None:
                 results = build(folder, writing)
             results = replace(results, runs_file=RUNS_FILE, runs_sha256=sha256_of(runs))
             wrong = [f"{FILE}: {words}" for words in differences(said, json.loads(results.to_json()), MOST)]
+            if wrong and other_version:
+                # Said, and still wrong: which version it was, the results themselves say.
+                wrong.insert(0, f"{FILE}: says that unlock-rig {other_version} made it; that version can tell for sure")
             computed.say(wrong, f"{FILE} is what the journal gives: every verdict, count and statistic")
             lines = _changed_runs(folder / RUNS_FILE, runs)
             computed.say(lines, f"{RUNS_FILE} is what the journal gives: all {results.runs_lines:,} runs")
@@ -235,31 +249,34 @@ def _revisions(number: int) -> str:
     return "the amendment" if number == 1 else f"each of {number} amendments"
 
 
-def _check_report(computed: Computed, folder: Path) -> None:
-    """report.html, made again."""
+def _check_report(computed: Computed, folder: Path, other_version: str) -> None:
+    """report.html, made again; another version may have made it look otherwise, which is no edit."""
     file = folder / HTML
     if not file.exists():
         return
     try:
-        same = file.read_text(encoding="utf-8") == html_of(folder)
+        said, should = file.read_text(encoding="utf-8"), html_of(folder)
     except (ValueError, OSError) as error:
         computed.findings.append(f"{HTML}: cannot be made again ({error})")
         return
-    computed.say([] if same else [_changed_line(file, html_of(folder))], f"{HTML} says what {FILE} gives")
+    if said == should:
+        computed.checked.append(f"{HTML} says what {FILE} gives")
+    elif other_version:
+        computed.left.append(f"whether {HTML} says what {FILE} gives: unlock-rig {other_version} made it, and can tell")
+    else:
+        computed.findings.append(_changed_line(said.splitlines(), should.splitlines()))
 
 
-def _changed_line(file: Path, should: str) -> str:
+def _changed_line(said: list[str], should: list[str]) -> str:
     """Where a report first differs from what it should be."""
-    said = file.read_text(encoding="utf-8").splitlines()
-    for number, (one, two) in enumerate(zip(said, should.splitlines(), strict=False), start=1):
+    for number, (one, two) in enumerate(zip(said, should, strict=False), start=1):
         if one != two:
             at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
             start = max(0, at - 30)
-            return (
-                f"{HTML} was edited, or made by another version of the rig: line {number} says"
-                f" “{one[start : at + 50]}”, it should say “{two[start : at + 50]}”"
-            )
-    return f"{HTML} was edited: it should have {len(should.splitlines()):,} lines and has {len(said):,}"
+            # With escapes: a blank that is none looks like one.
+            was, is_ = (repr(text[start : at + 50])[1:-1] for text in (one, two))
+            return f"{HTML} was edited: line {number} says “{was}”, it should say “{is_}”"
+    return f"{HTML} was edited: it should have {len(should):,} lines and has {len(said):,}"
 
 
 def _inside(folder: Path, text: str) -> str:

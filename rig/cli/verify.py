@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.cli.words import FAIL, PASS, UNDECIDED, USAGE, add_command, complain, console
 
 if TYPE_CHECKING:
+    from reports.signing.verify import Verification
     from rig.cli.words import Commands
 
 DESCRIPTION = """\
@@ -19,6 +21,7 @@ EPILOG = """\
 examples:
   rig verify out/certify --author r.moore.pub --approver a.smith.pub
   rig verify out/certify --author r.moore.pub --approver a.smith.pub --firmware firmware.bin
+  rig verify out/certify --replay --author r.moore.pub --approver a.smith.pub
   rig verify out/certify          what is not signed yet: everything but the signatures
 VERIFY.txt in the folder tells how to do without the rig, by OpenSSL alone
 exit codes: 0 all of it holds, 1 something does not, 2 not all could be checked, 3 wrong usage"""
@@ -33,7 +36,37 @@ def add_to(commands: Commands) -> None:
     command.add_argument(
         "--firmware", metavar="FILE|SHA256", help="the firmware that it must be about: its file, or its SHA-256 in hex"
     )
+    command.add_argument(
+        "--replay", action="store_true", help="play every failure of the emulated ECU again, too: the same to the byte?"
+    )
     command.set_defaults(run=run)
+
+
+def _played_again(folder: Path, found: Verification) -> Verification:
+    """The verification, with what became of the failures at `model` when they were played again."""
+    from hardware.vehicle import emulated_model
+    from reports.results import FILE, Results, ResultsError
+    from rig.judge.verdicts import Outcome
+    from rig.scenario import Scenario, ScenarioError
+
+    findings, played = [], 0
+    try:
+        results = Results.load(folder / FILE)
+        at_model = [f for f in results.failures if f.bench == "model"]
+        model = emulated_model(results.defect) if at_model else None
+        for failure in at_model:
+            assert model is not None
+            scenario = Scenario.load(folder / failure.scenario_file)
+            played += 1
+            again = model.judge(scenario)
+            if again.trace.hash() != failure.trace_hash:
+                findings.append(f"{failure.scenario_file}: played again, it leaves trace {again.trace.hash()}")
+            elif again.judgement.verdicts[failure.requirement].outcome is not Outcome.FAIL:
+                findings.append(f"{failure.scenario_file}: played again, {failure.requirement} does not fail")
+    except (ResultsError, ScenarioError, ValueError) as error:
+        findings.append(f"failures cannot be played again: {error}")
+    holds = () if findings else (f"failures played again leave the same traces: {played} of {played}",)
+    return replace(found, findings=(*found.findings, *findings), checked=(*found.checked, *holds))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         return USAGE
     found = verify(folder, roles, firmware)
     out = console()
+    if options.replay:
+        found = _played_again(folder, found)
     if found.report:
         out.print(f"report {found.report}: {found.verdict}", markup=False, soft_wrap=True)
     if found.firmware is not None:

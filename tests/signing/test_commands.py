@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import stat
@@ -12,11 +13,12 @@ import pytest
 
 from reports.journal import NAME as JOURNAL
 from reports.journal import read
+from reports.signing import recompute
 from reports.signing.amend import next_folder
 from rig.cli import main
 from tests.signing import made
 from tests.signing.conftest import Keys
-from tests.signing.test_tampering import in_results
+from tests.signing.test_tampering import in_results, rechained, records
 
 
 def sign_as(role: str, folder: Path, keys: Keys, *more: str, key: str = "") -> int:
@@ -237,3 +239,45 @@ def test_no_folder_is_overwritten(evidence: Path, keys: Keys, capsys: pytest.Cap
 @pytest.mark.parametrize(("name", "new"), [("certify", "certify-r2"), ("certify-r2", "certify-r3"), ("a-r9", "a-r10")])
 def test_names_of_revisions(tmp_path: Path, name: str, new: str) -> None:
     assert next_folder(tmp_path / name) == tmp_path / new
+
+
+# -- played again ------------------------------------------------------------------------------------
+
+
+def test_failures_are_played_again(evidence: Path, keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify(evidence, keys, "--replay") == 0
+    assert "failures played again leave the same traces: 1 of 1" in capsys.readouterr().out
+
+
+def test_a_failure_that_never_was(unsigned: Path, keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
+    """A scenario that nobody failed, put in the place of the one that failed; everything else made to fit."""
+    changed = records(unsigned)
+    body = next(r["body"] for r in changed if r["kind"] == "failure")
+    file = unsigned / body["scenario_file"]
+    file.write_text(made.TESTS[0][2].to_json(), encoding="utf-8")
+    body["files"][body["scenario_file"]] = hashlib.sha256(file.read_bytes()).hexdigest()
+    rechained(unsigned, changed)
+    made.remake(unsigned)
+    assert main(["verify", str(unsigned)]) == 2
+    assert main(["verify", str(unsigned), "--replay"]) == 1
+    assert "failures/AVL-4-model.json: played again, it leaves trace" in capsys.readouterr().out
+
+
+def test_another_version_says_that_it_is_one(
+    unsigned: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another version wrote may look otherwise, which is no edit; what it computed is still held against ours."""
+    monkeypatch.setattr(recompute.metadata, "version", lambda _name: "0.1.0")
+    changed = records(unsigned)
+    changed[0]["body"]["versions"]["unlock-rig"] = "0.0.1"
+    rechained(unsigned, changed)
+    made.remake(unsigned)
+    report = unsigned / "report.html"
+    report.write_text(report.read_text(encoding="utf-8").replace("<main", "<main "), encoding="utf-8")
+    assert main(["verify", str(unsigned)]) == 2
+    assert "not checked: whether report.html says what results.json gives: unlock-rig 0.0.1" in capsys.readouterr().out
+    in_results(unsigned, lambda raw: raw.update(runs=6))
+    assert main(["verify", str(unsigned)]) == 1
+    said = capsys.readouterr().out
+    assert "WRONG: results.json: runs says 6, it should say 5" in said
+    assert "says that unlock-rig 0.0.1 made it" in said
