@@ -247,3 +247,22 @@ def test_without_typst_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(__import__("sys").modules, "typst", None)
     with pytest.raises(PdfError, match=r"pip install 'unlock-rig\[report\]'"):
         as_pdf(document(), {})
+
+
+def test_a_drawing_higher_than_a_page_goes_on_over_pages() -> None:
+    pytest.importorskip("typst", reason="the PDF needs typst: the extra `report`")
+    pdfium = pytest.importorskip("pypdfium2", reason="reading PDFs back needs pypdfium2")
+    lines = "".join(f'<text x="20" y="{y}" font-size="11">line {y}.</text>' for y in range(25, 2300, 25))
+    tall = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1300 2300" font-family="sans-serif">{lines}</svg>'
+    section = Section("deep", "Pictures", (Figure(tall, "a tall one", "lines", wide=True),))
+    pages = [p.get_textpage() for p in pdfium.PdfDocument(as_pdf(document(sections=(section,)), {}))]
+    shown = [text for p in pages if "line " in (text := p.get_text_bounded(left=50, bottom=110, right=800, top=530))]
+    assert len(shown) == 4
+    assert "line 25." in shown[0]
+    assert "line 2275." in shown[-1]
+    for above, below in zip(shown, shown[1:], strict=False):
+        last = max(int(n) for n in re.findall(r"line (\d+)\.", above))
+        assert f"line {last}." in below, "bands overlap, so that no line is cut on both pages"
+    whole = "".join(p.get_text_bounded() for p in pages)
+    assert "a tall one (1 of 4)" in whole
+    assert "continued (4 of 4)" in whole
