@@ -135,7 +135,7 @@ class _Weighed(RandomSource):
         self._ways = ways
 
     def choice(self, options: Sequence[T]) -> T:
-        if options in (VIAS, PHONE_VIAS, VIAS[:3]):
+        if tuple(options) in (VIAS, PHONE_VIAS, VIAS[:3]):
             weights = [self._ways.get(str(via), 0.0) for via in options]
             if sum(weights) > 0:
                 return self.weighed(options, weights)
@@ -143,7 +143,8 @@ class _Weighed(RandomSource):
 
     def weighed(self, options: Sequence[T], weights: Sequence[float]) -> T:
         """One by weight."""
-        return options[self._random.choices(range(len(options)), weights)[0]]
+        place: int = self.chance.choices(range(len(options)), weights)[0]
+        return options[place]
 
     @property
     def chance(self) -> random.Random:
