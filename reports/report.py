@@ -90,17 +90,27 @@ def write_html(evidence: Evidence) -> Path:
     return file
 
 
-def write_pdf(evidence: Evidence, fonts: Sequence[Path] = ()) -> Path:
-    """Writes report.pdf into the folder, with results.json and campaign.toml inside.
+def pdf_of(evidence: Evidence, fonts: Sequence[Path] = ()) -> bytes:
+    """The PDF of a folder's report, with results.json and campaign.toml inside, without writing it.
 
     Raises:
         PdfError: typst is not there, or cannot set it.
-        OSError: it cannot be written.
+        OSError: a file of the folder cannot be read.
     """
     folder = evidence.folder
     attached = {"results.json": ((folder / "results.json").read_bytes(), "all results, from which this report is made")}
     if (folder / NAME).exists():
         attached[NAME] = ((folder / NAME).read_bytes(), "what people stated")
-    file = folder / PDF
-    file.write_bytes(as_pdf(document_of(evidence), attached, fonts))
+    return as_pdf(document_of(evidence), attached, fonts)
+
+
+def write_pdf(evidence: Evidence, fonts: Sequence[Path] = ()) -> Path:
+    """Writes report.pdf into the folder.
+
+    Raises:
+        PdfError: typst is not there, or cannot set it.
+        OSError: it cannot be written.
+    """
+    file = evidence.folder / PDF
+    file.write_bytes(pdf_of(evidence, fonts))
     return file

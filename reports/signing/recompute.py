@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
 from reports.build import BuildError, build
+from reports.content.evidence import Evidence
 from reports.journal import NAME as JOURNAL
 from reports.journal import JournalError, Tail
 from reports.journal import read as read_journal
-from reports.report import HTML, html_of
+from reports.report import HTML, PDF, html_of, pdf_of
 from reports.results import FILE, RUNS_FILE, Judged, Results, ResultsError, run_lines
 from reports.signing.amend import REPLACED
 from reports.signing.difference import differences
 from reports.signing.keys import SigningError
 from reports.signing.manifest import FILES_ENVELOPE, sha256_of
+from reports.views.pdf import PdfError
 from rig.judge.verdicts import Verdict, within
 
 TWO_SIDED_MS = {"SAF-3": 2000.0}
@@ -39,6 +42,7 @@ class Computed:
     findings: list[str] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def say(self, wrong: list[str], holds: str) -> None:
         """Notes what is wrong, or that it holds."""
@@ -50,8 +54,13 @@ class Computed:
             self.checked.append(holds)
 
 
-def recompute(folder: Path) -> Computed:
-    """Checks everything that needs no signature."""
+def recompute(folder: Path, fonts: Sequence[Path] = ()) -> Computed:
+    """Checks everything that needs no signature.
+
+    Args:
+        folder: the evidence.
+        fonts: the laboratory's own, if the PDF was set with such.
+    """
     computed = Computed()
     try:
         results = Results.load(folder / FILE)
@@ -65,6 +74,7 @@ def recompute(folder: Path) -> Computed:
     _check_named(computed, folder, results)
     _check_amendments(computed, folder, results)
     _check_report(computed, folder, _other_version(results))
+    _check_pdf(computed, folder, _other_version(results), fonts)
     return computed
 
 
@@ -265,6 +275,40 @@ def _check_report(computed: Computed, folder: Path, other_version: str) -> None:
         computed.left.append(f"whether {HTML} says what {FILE} gives: unlock-rig {other_version} made it, and can tell")
     else:
         computed.findings.append(_changed_line(said.splitlines(), should.splitlines()))
+
+
+def _check_pdf(computed: Computed, folder: Path, other_version: str, fonts: Sequence[Path]) -> None:
+    """report.pdf, made again: equal input gives equal bytes, if it is the same typst that sets it."""
+    file = folder / PDF
+    if not file.exists():
+        return
+    try:
+        said, should = file.read_bytes(), pdf_of(Evidence.read(folder), fonts)
+    except PdfError as error:
+        computed.notes.append(f"{PDF} was not made again: {error}")
+        return
+    except (ValueError, OSError) as error:
+        computed.findings.append(f"{PDF}: cannot be made again ({error})")
+        return
+    if said == should:
+        computed.checked.append(f"{PDF} says what {FILE} gives, to the byte")
+        return
+    setter, mine = _set_by(said), _set_by(should)
+    if other_version:
+        computed.left.append(f"whether {PDF} says what {FILE} gives: unlock-rig {other_version} made it, and can tell")
+    elif setter != mine:
+        computed.left.append(f"whether {PDF} says what {FILE} gives: it was set by {setter}, and here is {mine}")
+    else:
+        computed.findings.append(
+            f"{PDF} was edited: it is not what {FILE} gives, set by {mine}; if the laboratory's own fonts are in it,"
+            " name them: --fonts DIR"
+        )
+
+
+def _set_by(pdf: bytes) -> str:
+    """What a PDF says of the program that set it."""
+    found = re.search(rb"/Creator\s*\(([^)]{1,60})\)", pdf)
+    return found[1].decode("latin-1") if found else "something that does not say its name"
 
 
 def _changed_line(said: list[str], should: list[str]) -> str:

@@ -7,7 +7,7 @@ finding: whoever reads them shall see all.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Verification:
         checked: what holds, in words.
         findings: what does not, in words.
         left: what could not be checked, and why.
+        notes: what was not made again, and need not be: its bytes were signed.
     """
 
     report: str
@@ -46,6 +47,7 @@ class Verification:
     checked: tuple[str, ...]
     findings: tuple[str, ...]
     left: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -53,13 +55,16 @@ class Verification:
         return not self.findings and not self.left
 
 
-def verify(folder: Path, roles: dict[str, Ed25519PublicKey], firmware_sha256: str | None = None) -> Verification:
+def verify(
+    folder: Path, roles: dict[str, Ed25519PublicKey], firmware_sha256: str | None = None, fonts: Sequence[Path] = ()
+) -> Verification:
     """Checks everything that can be.
 
     Args:
         folder: the evidence.
         roles: public key by role ("author", "approver"); who is not in it is not looked for.
         firmware_sha256: the firmware that the evidence must be about, in hex; None: any.
+        fonts: the laboratory's own, if the PDF was set with such.
     """
     findings: list[str] = []
     checked: list[str] = []
@@ -77,7 +82,7 @@ def verify(folder: Path, roles: dict[str, Ed25519PublicKey], firmware_sha256: st
         findings += changed
         if not changed:
             checked.append(f"all {len(listed):,} files are as they were signed")
-    computed = recompute(folder)
+    computed = recompute(folder, fonts)
     findings += computed.findings
     checked += computed.checked
     left += computed.left
@@ -86,7 +91,7 @@ def verify(folder: Path, roles: dict[str, Ed25519PublicKey], firmware_sha256: st
     except FactsError as error:
         if str(error) not in findings:
             findings.append(str(error))
-        return Verification("", "", None, tuple(checked), tuple(findings), tuple(left))
+        return Verification("", "", None, tuple(checked), tuple(findings), tuple(left), tuple(computed.notes))
     facts, firmware = facts_of(evidence), None
     if signed.result:
         firmware, more = _of_statement(signed.result, evidence, firmware_sha256)
@@ -96,7 +101,8 @@ def verify(folder: Path, roles: dict[str, Ed25519PublicKey], firmware_sha256: st
     elif firmware_sha256 is not None:
         left.append("whether it is about that firmware: nobody has signed what it is about")
     verdict = f"{facts.verdict}, {facts.why}"
-    return Verification(facts.report, verdict, firmware, tuple(checked), tuple(findings), tuple(left))
+    said = tuple(checked), tuple(findings), tuple(left), tuple(computed.notes)
+    return Verification(facts.report, verdict, firmware, *said)
 
 
 def _of_statement(

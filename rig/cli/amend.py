@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rig.cli.verify import add_fonts
 from rig.cli.words import FAIL, USAGE, add_command, complain, console
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def add_to(commands: Commands) -> None:
     command.add_argument(
         "--out", type=Path, metavar="DIR", default=None, help="the new folder (default: DIR-r2, DIR-r3 …)"
     )
+    add_fonts(command)
     command.set_defaults(run=run)
 
 
@@ -46,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     new: Path = options.out or next_folder(folder)
     try:
         body = amendment(folder, options.reason, options.by, datetime.now(UTC).isoformat(timespec="seconds"))
-        findings = recompute(folder).findings
+        findings = recompute(folder, options.fonts).findings
         for finding in findings:
             complain(finding)
         if findings:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.cli.passphrase import add_passphrase, passphrase
+from rig.cli.verify import add_fonts
 from rig.cli.words import FAIL, PASS, USAGE, add_command, complain, console
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def add_to(commands: Commands) -> None:
         help="with --role author: the file that was flashed, if the evidence does not name it",
     )  # fmt: skip
     add_passphrase(command)
+    add_fonts(command)
     command.set_defaults(run=run)
 
 
@@ -56,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         check_private_file(key_file)
         author = {} if options.author is None else {"author": load_public(options.author.expanduser())}
         refuse_private_keys(options.folder)
-        if not _holds(options.folder, options.role, author):
+        if not _holds(options.folder, options.role, author, options.fonts):
             return FAIL
         key = load_private(key_file, passphrase(options, key_file))
         if options.role == "author":
@@ -100,11 +102,11 @@ def _sign_as_author(folder: Path, key: Ed25519PrivateKey, firmware_file: Path | 
     sign_as_author(folder, key, facts_of(evidence), firmware, configuration_of(folder), at)
 
 
-def _holds(folder: Path, role: str, author: dict[str, Ed25519PublicKey]) -> bool:
+def _holds(folder: Path, role: str, author: dict[str, Ed25519PublicKey], fonts: list[Path]) -> bool:
     """Nobody signs what does not hold; says what does not."""
     from reports.signing.verify import verify
 
-    findings = verify(folder, author).findings
+    findings = verify(folder, author, fonts=fonts).findings
     for finding in findings:
         complain(finding)
     if findings:

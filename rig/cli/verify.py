@@ -36,6 +36,7 @@ def add_to(commands: Commands) -> None:
     command.add_argument(
         "--firmware", metavar="FILE|SHA256", help="the firmware that it must be about: its file, or its SHA-256 in hex"
     )
+    add_fonts(command)
     command.add_argument(
         "--replay", action="store_true", help="play every failure of the emulated ECU again, too: the same to the byte?"
     )
@@ -69,6 +70,14 @@ def _played_again(folder: Path, found: Verification) -> Verification:
     return replace(found, findings=(*found.findings, *findings), checked=(*found.checked, *holds))
 
 
+def add_fonts(command: argparse.ArgumentParser) -> None:
+    """The option --fonts, of whatever makes the PDF again to see whether it is the same."""
+    command.add_argument(
+        "--fonts", type=Path, metavar="DIR", action="append", default=[],
+        help="as `rig report --fonts`, if the PDF was set so",
+    )  # fmt: skip
+
+
 def run(options: argparse.Namespace) -> int:
     """Checks, and tells."""
     from reports.signing.keys import SigningError, load_public
@@ -89,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     except SigningError as error:
         complain(str(error))
         return USAGE
-    found = verify(folder, roles, firmware)
+    found = verify(folder, roles, firmware, options.fonts)
     out = console()
     if options.replay:
         found = _played_again(folder, found)
@@ -99,6 +108,8 @@ def run(options: argparse.Namespace) -> int:
         out.print(f"firmware {found.firmware.name}, SHA-256 {found.firmware.sha256}", markup=False, soft_wrap=True)
     for words in found.checked:
         out.print(f"holds: {words}", markup=False, soft_wrap=True)
+    for words in found.notes:
+        out.print(f"note: {words}", markup=False, soft_wrap=True)
     for words in found.left:
         out.print(f"not checked: {words}", markup=False, soft_wrap=True)
     for words in found.findings:

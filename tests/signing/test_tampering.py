@@ -389,3 +389,22 @@ def test_a_link_in_place_of_a_file(evidence: Path, keys: Keys, tmp_path: Path) -
 def test_a_private_key_in_the_evidence(evidence: Path, keys: Keys) -> None:
     shutil.copyfile(keys.folder / "author.key", evidence / "failures" / "author.key")
     named(keys.check(evidence), "failures/author.key is a private key")
+
+
+def test_the_pdf_edited(unsigned: Path) -> None:
+    pytest.importorskip("typst", reason="the PDF needs typst")
+    from reports.content.evidence import Evidence
+    from reports.report import write_pdf
+
+    file = write_pdf(Evidence.read(unsigned))
+    found = verify_unsigned(unsigned)
+    assert found.findings == ()
+    assert "report.pdf says what results.json gives, to the byte" in found.checked
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"/Title", b"/title"))
+    named(verify_unsigned(unsigned), "report.pdf was edited: it is not what results.json gives, set by Typst")
+    # Another program that set it may have set it otherwise; then it is said that this cannot be told.
+    file.write_bytes(re.sub(rb"/Creator ?\(Typst [\d.]+\)", b"/Creator(Typst 9.9)", content))
+    found = verify_unsigned(unsigned)
+    assert found.findings == ()
+    assert any("it was set by Typst 9.9, and here is Typst" in words for words in found.left)
