@@ -93,10 +93,11 @@ def latency(key: Key, values: Sequence[int], *, independent: bool, confidence: f
         confidence: of the intervals.
     """
     requirement, path, bench, limit = key
-    ordered = sorted(v / 1000 for v in values)
+    in_us = sorted(values)
+    ordered = [v / 1000 for v in in_us]
     found = Latency(
         requirement, path, bench, limit / 1000, len(ordered), ordered[0], ordered[-1],
-        round(sum(ordered) / len(ordered), 6), [], histogram(ordered), independent,
+        round(sum(ordered) / len(ordered), 6), [], histogram(in_us), independent,
     )  # fmt: skip
     if not independent:
         for p in QUANTILES:
@@ -120,18 +121,14 @@ def latency(key: Key, values: Sequence[int], *, independent: bool, confidence: f
     )  # fmt: skip
 
 
-def histogram(ordered: Sequence[float]) -> list[Bin]:
-    """Bars of equal, round width, at most 40; empty ones are left out."""
-    width = _round_up((ordered[-1] - ordered[0]) / (BINS - 1))
-    counts = Counter(int(v // width) for v in ordered)
-    return [Bin(round(i * width, 6), round((i + 1) * width, 6), counts[i]) for i in sorted(counts)]
+def histogram(ordered: Sequence[int]) -> list[Bin]:
+    """Bars of equal, round width, at most 40, of sorted times in µs; empty ones are left out."""
+    width = _round_up((ordered[-1] - ordered[0]) // (BINS - 1) + 1)
+    counts = Counter(v // width for v in ordered)
+    return [Bin(i * width / 1000, (i + 1) * width / 1000, counts[i]) for i in sorted(counts)]
 
 
-def _round_up(width: float) -> float:
-    """To 1, 2 or 5 times a power of ten, 1 µs at least."""
-    for exponent in range(-3, 12):
-        for digit in (1, 2, 5):
-            step = digit * 10.0**exponent
-            if step >= width:
-                return step
-    return width
+def _round_up(width_us: int) -> int:
+    """To 1, 2 or 5 times a power of ten."""
+    power = 10 ** (len(str(width_us)) - 1)
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= width_us)
