@@ -130,5 +130,5 @@ def histogram(ordered: Sequence[int]) -> list[Bin]:
 
 def _round_up(width_us: int) -> int:
     """To 1, 2 or 5 times a power of ten."""
-    power = 10 ** (len(str(width_us)) - 1)
+    power = int("1" + "0" * (len(str(width_us)) - 1))
     return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= width_us)
