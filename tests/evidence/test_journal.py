@@ -201,3 +201,13 @@ def test_a_full_disk_leaves_an_intact_journal_that_goes_on_when_there_is_room(sm
         assert len(list(read(file))) == int(count) + 1
     finally:
         subprocess.run(["umount", small_disk], check=False)
+
+
+def test_a_shell_can_check_a_record(tmp_path: Path) -> None:
+    """The commands of docs/evidence.md."""
+    record = write(tmp_path / "journal.jsonl", 20)[17]
+    script = """line=$(sed -n 18p journal.jsonl)\nprintf %s "${line%,\\"sum\\":*}" | sha256sum"""
+    page = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    assert all(line in page for line in script.splitlines())
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == record.sum
