@@ -21,7 +21,7 @@ were asked: id, outcome, then, of times and of what did not hold, what it is, va
 (mode, begin, end in µs from the scenario's origin; null: it did not end), and `full` (the scenario as text, if anything
 did not hold)."""
 
-_VARIABLE = re.compile(r" (?:during .*|of intent \d+)|intent \d+: ")
+_VARIABLE = re.compile(r" (?:during .*|of intent \d+|\d[\d.,]* m?s\b.*)|intent \d+: ")
 
 
 def brief(scenario: Scenario, trace: Trace, judgement: Judgement) -> Brief:

@@ -125,7 +125,7 @@ def test_a_planted_defect_is_a_failure_with_bounds(tmp_path: Path, capsys: pytes
     found = Results.load(tmp_path / "s" / "results.json")
     rate = next(r for r in found.sampling[0].rates if r.requirement == "SAF-3")
     assert rate.failures > 0
-    assert 0 < rate.lower < rate.failures / rate.n < rate.upper <= 1
+    assert 0 < rate.lower < rate.failures / rate.n <= rate.upper <= 1
     assert found.verdict == "fail"
     assert any(f[1] == "SAF-3" for f in found.sampling[0].failures)
     assert "in sampling" in capsys.readouterr().out
