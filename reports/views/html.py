@@ -152,7 +152,8 @@ class _Page:
         # Names inside a drawing hold for the whole page, so each drawing gets names of its own.
         svg = _own_names(figure.svg, f"f{self.figures}-")
         wide = ' class="wide"' if figure.wide else ""
-        yield f'<figure{wide} role="img" aria-label="{escape(figure.said)}">\n<div>{svg.strip()}</div>\n'
+        scroll = ' tabindex="0"' if figure.wide else ""
+        yield f'<figure{wide}>\n<div role="img" aria-label="{escape(figure.said)}"{scroll}>{svg.strip()}</div>\n'
         yield f"<figcaption><b>Figure {self.figures}</b> {escape(figure.caption)}</figcaption>\n</figure>\n"
 
     def table(self, table: Table) -> Iterator[str]:
