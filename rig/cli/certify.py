@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
@@ -20,7 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from fixtures.campaign import LOGS
-from fixtures.plugin import MARK
+from fixtures.plugin import MARK, STOPPED
 from hardware.bench import load_bench
 from reports.build import BuildError, attach, write_results
 from reports.campaign import CampaignError, load_campaign
@@ -139,14 +140,17 @@ def go_on(out: Path, told: Mapping[str, Any]) -> int:
 def _carry_out(command: list[str], out: Path, told: Mapping[str, Any], *, emulated: bool) -> int:
     """Runs the suite, then makes everything that is made of its journal."""
     (out / FILE).unlink(missing_ok=True)
-    log = out / "pytest.log"
-    with log.open("a", encoding="utf-8") as writing:
-        code = _pytest(command, writing.write)
+    log = _Log(out / "pytest.log")
+    code = _pytest(command, log.write)
     try:
         results = Results.load(out / FILE)
     except ResultsError:
-        complain(f"the suite did not come to its end (pytest's exit code {code}); {log} says why")
-        _tail(log)
+        if log.stopped:
+            complain(log.stopped)
+            return UNDECIDED
+        complain(f"the suite did not come to its end (pytest's exit code {code}); {log.file} says why")
+        for line in log.last:
+            print(line, file=sys.stderr)
         return UNDECIDED
     try:
         if emulated and told["cutsets"] and results.cutsets is None:
@@ -323,6 +327,18 @@ def _summary(results: Results, out: Path) -> None:
     screen.print(f"[{style}]verdict: {results.verdict}[/{style}], {results.why}")
 
 
-def _tail(log: Path) -> None:
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]:
-        print(line, file=sys.stderr)
+class _Log:
+    """pytest's output in a file, and its last lines in hand: a full disk must not hide why the suite stopped."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.last: deque[str] = deque(maxlen=15)
+        self.stopped = ""
+
+    def write(self, text: str) -> None:
+        """Takes a line."""
+        self.last.append(text.rstrip("\n"))
+        if text.startswith(STOPPED):
+            self.stopped = text.removeprefix(STOPPED).strip()
+        with contextlib.suppress(OSError), self.file.open("a", encoding="utf-8") as writing:
+            writing.write(text)

@@ -264,7 +264,8 @@ def test_combinations_are_counted_as_the_search_counts_them() -> None:
     ("text", "what"),
     [("card unlock of intent 2 after 0.271 s, limit 1.000 s", "card unlock"),
      ("intent 0: in after 0.643 s, limit 30.000 s", "in"),
-     ("card unlock during server.500, phone.empty after 0.2 s", "card unlock"), ("relock after 30.0 s", "relock"), ("relock 40.150 s late", "relock")],
+     ("card unlock during server.500, phone.empty after 0.2 s", "card unlock"), ("relock after 30.0 s", "relock"),
+     ("relock 40.150 s late", "relock")],
 )  # fmt: skip
 def test_what_was_measured_is_told_without_what_varies(text: str, what: str) -> None:
     assert measured(text) == what

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -136,6 +137,50 @@ def test_a_session_over_workers_is_one_campaign(lab: Path, tmp_path: Path) -> No
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
     with pytest.raises(Exception, match="journal-gw0.jsonl: ends with record"):
         build(out)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 64 KiB; skips where none may be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("no tmpfs may be mounted here")
+    yield disk
+    subprocess.run(["umount", disk], check=False)
+
+
+def test_a_full_disk_stops_the_session_with_an_intact_journal(lab: Path, tmp_path: Path, small_disk: Path) -> None:
+    whole = session(lab, tmp_path / "whole")
+    (small_disk / "other").write_bytes(bytes(52_000))
+    elsewhere = f"--junitxml={tmp_path}/junit.xml"
+    done = subprocess.run(command(lab, small_disk, elsewhere), capture_output=True, text=True, env=environment(),
+                          check=False)  # fmt: skip
+    assert done.returncode not in (0, 1)
+    said = done.stdout + done.stderr
+    assert "journal.jsonl: the disk is full (No space left on device)" in said
+    assert "Make room, then `rig resume" in said
+    assert "unlock-rig: stopped: " in said
+    assert "FAILED" not in said, "no test failed for it"
+    assert len(list(read(small_disk / NAME))) > 3
+    assert not (small_disk / "results.json").exists()
+    subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+    results = session(lab, small_disk, "--rig-resume")
+    assert outcomes(results) == outcomes(whole)
+    assert runs_of(small_disk, results) == runs_of(tmp_path / "whole", whole)
+    assert len(results.breaks) == 1
+
+
+def test_what_a_person_did_is_recorded(tmp_path: Path) -> None:
+    (tmp_path / "test_x.py").write_text(
+        "def test_x(operator):\n    operator('plugged the reader in again')\n", encoding="utf-8"
+    )
+    out = tmp_path / "out"
+    subprocess.run(command(tmp_path, out), env=environment(), check=True, stdout=subprocess.DEVNULL)
+    (action,) = Results.load(out / "results.json").operator
+    assert (action.text, action.bench) == ("plugged the reader in again", "model")
+    assert action.at.startswith("20")
 
 
 def rig(*arguments: str) -> subprocess.CompletedProcess[str]:
