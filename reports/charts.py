@@ -16,6 +16,8 @@ BLUE, BAD, BAD_WASH = "#0072B2", "#a83a00", "#fcefe8"
 SHADES = ("#deebf7", "#b7d4ea", "#86b8dc", "#4f95c7", "#0b6aa8", "#084a7a")
 """From few to all, of one hue; the darkest three carry white letters."""
 WIDTH = 720.0
+SLANTED = 44.0
+"""Room at the right for the last of the names above a matrix, which lean over."""
 NEAR = 28.0
 """Marks this near to each other share one label, in pixels."""
 FACE = 'font-family="Inter, system-ui, sans-serif" font-variant-numeric="tabular-nums"'
@@ -139,7 +141,7 @@ class Share:
 def heat_svg(rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, str], Share], title: str) -> str:
     """A square a pair of rows and columns: shade and number say how much of it came up."""
     left = 14 + 6.6 * max(len(r) for r in rows)
-    side = min(58.0, (WIDTH - left) / len(columns))
+    side = min(58.0, (WIDTH - SLANTED - left) / len(columns))
     tall = max(min(side, 34.0), 20.0)
     top = 12 + 5.2 * max(len(c) for c in columns)
     out: list[str] = []
@@ -182,7 +184,7 @@ def dots_svg(columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], 
     """A matrix of signs: filled for "yes", a ring for "part", a cross for "no", nothing for ""."""
     listed = list(rows)
     left = 16 + 6.4 * max((len(name) for name, _signs in listed), default=1)
-    side = min(54.0, (WIDTH - left) / max(len(columns), 1))
+    side = min(54.0, (WIDTH - SLANTED - left) / max(len(columns), 1))
     top = 12 + 5.2 * max((len(c) for c in columns), default=1)
     out: list[str] = []
     for place, name in enumerate(columns):
@@ -208,7 +210,7 @@ def dots_svg(columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], 
                     f'<path d="M{x - 3.6:.1f} {middle - 3.6:.1f}l7.2 7.2m0 -7.2l-7.2 7.2" stroke="{BAD}" '
                     'stroke-width="2"/>'
                 )
-    return _svg(out, max(left + side * len(columns), 300), top + 17 * len(listed) + 6, title)
+    return _svg(out, max(left + side * len(columns) + SLANTED, 300), top + 17 * len(listed) + 6, title)
 
 
 def _text(out: list[str], x: float, y: float, text: str, colour: str, more: str = "") -> None:

@@ -114,9 +114,7 @@ def _runs(evidence: Evidence) -> Section:
         return Section("runs", "Judged runs", tuple(blocks))
     rows: list[tuple[Text, ...]] = []
     for run in bad[:MOST_RUNS]:
-        told = "; ".join(
-            f"{v['requirement']}: {v['text']}" for v in run["verdicts"] if v["outcome"] not in HELD
-        )
+        told = _told(run["verdicts"])
         rows.append((Word(run["outcome"]), f"{run['number']:,}", run["bench"], Code(run["source"]), told))
     columns = (Column("came to"), Column("run", "right"), Column("bench"), Column("source", share=2),
                Column("what was seen", share=3))  # fmt: skip
@@ -125,6 +123,15 @@ def _runs(evidence: Evidence) -> Section:
         caption += f": the first {MOST_RUNS:,} of {len(bad):,}"
     blocks.append(Table(columns, rows, caption))
     return Section("runs", "Judged runs", tuple(blocks))
+
+
+def _told(verdicts: list[dict[str, Any]]) -> str:
+    """What was seen; what several requirements say alike stands once."""
+    said: dict[str, list[str]] = {}
+    for v in verdicts:
+        if v["outcome"] not in HELD:
+            said.setdefault(v["text"], []).append(v["requirement"])
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in said.items())
 
 
 def _is_there(evidence: Evidence) -> bool:

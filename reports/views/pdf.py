@@ -39,6 +39,8 @@ from reports.document import (
 INSTALL = "pip install 'unlock-rig[report]'"
 LINES = 40
 """Lines of a dense table that are set at once; typst's memory and time go by the number of cells."""
+DENSE_CHARS = 67
+"""Characters of a line of a dense table: half a page of 5.6 pt (report.typ), 0.6 em each."""
 BREAK_AFTER = re.compile(r"(?<=[/_,:.=\[\]@-])")
 LONGEST = 20
 """Characters of a name in which no line may end."""
@@ -175,9 +177,10 @@ def _lines(table: Table) -> Iterator[dict[str, str]]:
         tone = first.tone if isinstance(first, Word) else "plain"
         sign = f"{SIGNS[tone] or ' '} " if isinstance(first, Word) else ""
         cells = [sign + plain(row[0]), *(plain(cell) for cell in row[1:])]
-        line = "  ".join(
-            _padded(cell, c.chars, c.align) for cell, c in zip(cells, table.columns, strict=True)
-        ).rstrip()
+        begin = "".join(
+            _padded(cell, c.chars, c.align) + "  " for cell, c in zip(cells[:-1], table.columns[:-1], strict=True)
+        )
+        line = _wrapped(begin, cells[-1])
         if tone in ("bad", "open"):
             if together:
                 yield {"tone": "plain", "text": "\n".join(together)}
@@ -190,6 +193,19 @@ def _lines(table: Table) -> Iterator[dict[str, str]]:
             together = []
     if together:
         yield {"tone": "plain", "text": "\n".join(together)}
+
+
+def _wrapped(begin: str, text: str) -> str:
+    """A line whose last cell goes on below itself, since typst finds no place to break names."""
+    room = max(DENSE_CHARS - len(begin), 12)
+    out: list[str] = []
+    while len(text) > room:
+        cut = max((text.rfind(sign, 0, room) for sign in "+-_./ ,"), default=-1) + 1
+        cut = cut if cut > room // 2 else room
+        out.append(text[:cut])
+        text = text[cut:]
+    out.append(text)
+    return (begin + ("\n" + " " * len(begin)).join(out)).rstrip()
 
 
 def _padded(text: str, chars: int, align: str) -> str:

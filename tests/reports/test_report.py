@@ -314,3 +314,16 @@ def test_more_tests_than_can_be_listed_are_said_to_be(tmp_path: Path, monkeypatc
     assert "Of 60 tests the 3 that did not pass are listed" in page
     assert "<td>7-card-server.500</td>" in page
     assert "<td>8-card-server.500</td>" not in page
+
+
+def test_nothing_stands_in_the_margin(folder: Path, pdf: bytes) -> None:
+    """Names and hashes find places to break, and copy without signs that were not in them."""
+    pdfium = pytest.importorskip("pypdfium2", reason="reading PDFs back needs pypdfium2")
+    margin = 20 / 25.4 * 72
+    for number, page in enumerate(pdfium.PdfDocument(pdf), start=1):
+        text = page.get_textpage()
+        rights = [text.get_charbox(k)[2] for k in range(text.count_chars())]
+        most = page.get_width() - margin + 1.5
+        over = "".join(text.get_text_range(k, 1) for k, right in enumerate(rights) if right > most)
+        assert not over, f"page {number}: {over}"
+        assert "\u200b" not in text.get_text_range()

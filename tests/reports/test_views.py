@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -260,7 +261,7 @@ def test_a_drawing_higher_than_a_page_goes_on_over_pages() -> None:
     assert len(shown) == 4
     assert "line 25." in shown[0]
     assert "line 2275." in shown[-1]
-    for above, below in zip(shown, shown[1:], strict=False):
+    for above, below in pairwise(shown):
         last = max(int(n) for n in re.findall(r"line (\d+)\.", above))
         assert f"line {last}." in below, "bands overlap, so that no line is cut on both pages"
     whole = "".join(p.get_text_bounded() for p in pages)
