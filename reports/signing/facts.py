@@ -9,8 +9,8 @@ from reports.signing.keys import SigningError
 from reports.signing.manifest import manifest
 from reports.signing.statements import Facts, Firmware
 
-CONFIGURATION = ("campaign.toml", "results.json")
-"""Files of the folder that say what was tested with what; the bench and all versions stand in results.json."""
+CONFIGURATION = ("campaign.toml", "requirements.toml", "results.json", "waivers.toml")
+"""Files of the folder that say what was tested with what; seed and versions stand in results.json."""
 
 
 class FactsError(SigningError):
@@ -37,6 +37,7 @@ def facts_of(evidence: Evidence) -> Facts:
         results.verdict,
         results.why,
         {test.name: test.outcome for test in results.tests},
+        tuple(r.id for r in results.requirements if r.verdict == "conditional pass"),
     )
 
 
@@ -51,6 +52,7 @@ def firmware_of(evidence: Evidence) -> Firmware | None:
     return Firmware(name, sha256.lower())
 
 
-def configuration_of(folder: Path) -> dict[str, str]:
-    """SHA-256 by name of what the test was made with."""
-    return {name: sha256 for name, sha256 in manifest(folder).items() if name in CONFIGURATION}
+def configuration_of(evidence: Evidence) -> dict[str, str]:
+    """SHA-256 by name of what the test was made with: bench files, and the folder's files that say the rest."""
+    benches = {f"bench {b.name}": b.file_sha256 for b in evidence.results.benches if b.file_sha256}
+    return benches | {n: sha256 for n, sha256 in manifest(evidence.folder).items() if n in CONFIGURATION}

@@ -42,12 +42,14 @@ class Facts:
         verdict: pass, fail, inconclusive or error.
         why: the verdict's reason, in one sentence.
         tests: outcome by name of test.
+        conditional: requirements that passed, but within the uncertainty of the measurement.
     """
 
     report: str
     verdict: str
     why: str
     tests: Mapping[str, str]
+    conditional: tuple[str, ...] = ()
 
 
 def test_result(facts: Facts, firmware: Firmware, configuration: Manifest) -> bytes:
@@ -62,7 +64,7 @@ def test_result(facts: Facts, firmware: Firmware, configuration: Manifest) -> by
     if facts.verdict != "pass":
         result = "FAILED"
     else:
-        result = "WARNED" if of["warned"] else "PASSED"
+        result = "WARNED" if of["warned"] or facts.conditional else "PASSED"
     return _payload(
         {
             "_type": STATEMENT,
@@ -78,6 +80,7 @@ def test_result(facts: Facts, firmware: Firmware, configuration: Manifest) -> by
                     "report": facts.report,
                     "verdict": facts.verdict,
                     "why": facts.why,
+                    "conditionalRequirements": list(facts.conditional),
                     "inconclusiveTests": of["inconclusive"],
                     "notRunTests": of["notRun"],
                 },

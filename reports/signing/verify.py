@@ -125,7 +125,7 @@ def _of_statement(
     if known is not None and known.sha256 != sha256:
         findings.append(f"{place}: is about firmware {sha256}, and the evidence about {known.sha256}")
     try:
-        should = json.loads(test_result(facts_of(evidence), firmware, configuration_of(evidence.folder)))
+        should = json.loads(test_result(facts_of(evidence), firmware, configuration_of(evidence)))
     except SigningError as error:
         return firmware, [*findings, str(error)]
     findings += [f"{place}: {words}" for words in differences(dict(statement), should)]

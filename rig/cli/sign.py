@@ -99,7 +99,7 @@ def _sign_as_author(folder: Path, key: Ed25519PrivateKey, firmware_file: Path | 
     if firmware is None:
         raise SigningError("the evidence does not say which firmware was tested; name the file: --firmware FILE")
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    sign_as_author(folder, key, facts_of(evidence), firmware, configuration_of(folder), at)
+    sign_as_author(folder, key, facts_of(evidence), firmware, configuration_of(evidence), at)
 
 
 def _holds(folder: Path, role: str, author: dict[str, Ed25519PublicKey], fonts: list[Path]) -> bool:

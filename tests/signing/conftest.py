@@ -50,7 +50,7 @@ def sign(folder: Path, author: Ed25519PrivateKey, approver: Ed25519PrivateKey | 
     firmware = firmware_of(evidence)
     assert firmware is not None
     sign_as_author(
-        folder, author, facts_of(evidence), firmware, configuration_of(folder), "2026-11-23T12:00:00+00:00"
+        folder, author, facts_of(evidence), firmware, configuration_of(evidence), "2026-11-23T12:00:00+00:00"
     )
     if approver is not None:
         sign_as_approver(folder, approver)

@@ -70,6 +70,13 @@ def test_a_gate_that_knows_three_words_opens_for_a_pass_alone(verdict: str, outc
     assert statement["predicate"]["unlockRig"]["verdict"] == verdict
 
 
+def test_a_requirement_that_passed_within_the_uncertainty_is_a_warning() -> None:
+    payload = make_result(Facts("R-1, revision 1", "pass", "because", {"a": "pass"}, ("AVL-4",)), FIRMWARE, {})
+    predicate = parse(PAYLOAD_TYPE, payload, TEST_RESULT)["predicate"]
+    assert predicate["result"] == "WARNED"
+    assert predicate["unlockRig"]["conditionalRequirements"] == ["AVL-4"]
+
+
 def test_files_one_a_line() -> None:
     files = {"a b/ü.txt": "ab" * 32, "results.json": "cd" * 32}
     payload = files_statement(files, "R-1, revision 1", "2026-11-23T12:00:00+00:00")
