@@ -20,6 +20,7 @@ journal's torn end is cut off, and the report shows the break: when, where, and 
 EPILOG = """\
 examples:
   rig resume out/certify
+  rig resume out/search
   rig resume out/sample"""
 
 
@@ -32,7 +33,7 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Looks at the journal, and hands over to the command that began it."""
-    from rig.cli import certify, sample
+    from rig.cli import certify, sample, search
 
     out: Path = options.folder.resolve()
     tail = Tail()
@@ -62,14 +63,16 @@ def run(options: argparse.Namespace) -> int:
     try:
         if what == "sample":
             return sample.go_on(out, told)
+        if what == "search":
+            return search.go_on(out, told)
         if what == "suite" and told:
             return certify.go_on(out, told)
     except JournalError as error:
         complain(str(error))
         return UNDECIDED
     complain(
-        f"{out / NAME}: was not begun by `rig certify` or `rig sample`; give pytest the same arguments again, and"
-        f" --rig-out={out} --rig-resume"
+        f"{out / NAME}: was not begun by `rig certify`, `rig search` or `rig sample`; give pytest the same arguments"
+        f" again, and --rig-out={out} --rig-resume"
     )
     return USAGE
 
