@@ -56,7 +56,7 @@ def files(evidence: Evidence) -> Section:
         "it and are "
         "hashed by the signed file manifest. The PDF carries results.json inside."
     )
-    columns = (Column("file", share=2), Column("bytes", "right"), Column("SHA-256", share=3))
+    columns = (Column("file", share=1), Column("bytes", "right"), Column("SHA-256"))
     blocks: list[Block] = [Para(text), Table(columns, rows, "Files of the evidence")]
     if evidence.results.journals:
         journals: list[tuple[Text, ...]] = [

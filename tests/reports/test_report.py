@@ -327,3 +327,14 @@ def test_nothing_stands_in_the_margin(folder: Path, pdf: bytes) -> None:
         over = "".join(text.get_text_range(k, 1) for k, right in enumerate(rights) if right > most)
         assert not over, f"page {number}: {over}"
         assert "\u200b" not in text.get_text_range()
+
+
+def test_the_example_in_docs_is_of_this_version_and_small(document: Document) -> None:
+    """`docs/report.md` says how to make it again."""
+    example = ROOT / "docs" / "example"
+    page = (example / "report.html").read_text("utf-8")
+    found = re.findall(r'<section id="([\w-]+)"(?: class="fresh")?>\n<h2><b>\d+</b>([^<]*)</h2>', page)
+    assert found == [(s.anchor, s.title) for s in document.sections]
+    assert front.NOT_A_CERTIFICATE in page
+    assert (example / "report.pdf").read_bytes().startswith(b"%PDF-1.7")
+    assert sum((example / name).stat().st_size for name in ("report.html", "report.pdf")) < 1_500_000
