@@ -252,6 +252,7 @@ class Ledger:
             RowResult(
                 body["row"], body["run"], body["outcome"], body["text"], body["seconds"], body["trace"], source.bench,
                 body["counts"], _beside(source, body.get("log", "")),
+                self.played.get((body["row"], body["run"]), {}).get("sha256", "") if body.get("log") else "",
             )
         )  # fmt: skip
 

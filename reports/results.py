@@ -267,7 +267,8 @@ class RowResult:
         outcome, text: what came of it and why.
         seconds: how long it took.
         counts: this is the run that counts.
-        log_file: its trace, beside results.json; "" if none was kept. `trace_hash` is that file's content's hash.
+        log_file: its trace as JSON lines (`rig.tracefile`), beside results.json; "" if none was kept.
+        log_sha256: of that file; `trace_hash` is of the trace itself, however it is written.
     """
 
     name: str
@@ -279,6 +280,7 @@ class RowResult:
     bench: str = ""
     counts: bool = True
     log_file: str = ""
+    log_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
