@@ -172,7 +172,7 @@ def run_check(options: argparse.Namespace) -> int:
     for waiver in weighed.idle:
         out.print(f"not needed: {waiver.text}", markup=False)
     holding = sum(1 for r in sources.requirements.values() if not r.retired)
-    size = f"{holding} requirements, {len(sources.tests):,} tests"
+    size = f"{_count(holding, 'requirement')}, {_count(len(sources.tests), 'test')}"
     how = "from evidence" if sources.shown is not None else "as collected, nothing run"
     if weighed.open:
         out.print(f"{size} ({how}): {_count(len(weighed.open), 'gap')}, {len(weighed.waived)} waived", markup=False)
@@ -365,4 +365,4 @@ def sha256(text: str) -> str:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -198,3 +198,23 @@ def test_a_marker_that_says_nothing_is_refused(lab: Path, marker: str, says: str
     run = pytest_run("test_horn.py")
     assert run.returncode == 4, run.stdout
     assert says in run.stderr
+
+
+def test_a_labs_own_requirements_are_in_its_evidence(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the run to the gate, without naming anything twice."""
+    (lab / "test_horn.py").write_text(
+        'import pytest\n\n\n@pytest.mark.requirement("LAB-1", "AVL-4")\ndef test_horn(car):\n'
+        '    car.driver_wants("unlock", at=1.0, via="card")\n    assert car.run().opened_after() < 1.0\n',
+        encoding="utf-8",
+    )
+    run = pytest_run("--rig-out=out", "--bench=model", "test_horn.py")
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+    (lab / "requirements.reviewed.toml").rename(lab / "out" / "requirements.reviewed.toml")
+    assert main(["trace", "check", "--evidence", "out"]) == 1
+    said = capsys.readouterr().out
+    assert "38 requirements, 1 test (from evidence)" in said
+    assert "requirement without test: LAB-2: no test cites it" in said
+    assert "LAB-1" not in said
+    assert main(["report", "out", "--html"]) == 0
+    assert "LAB-1" in (lab / "out" / "report.html").read_text(encoding="utf-8")
+    assert main(["verify", "out"]) == 2
