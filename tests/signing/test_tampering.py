@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from reports.build import BuildError, write_results
 from reports.journal import NAME as JOURNAL
 from reports.signing.dsse import Envelope
 from reports.signing.envelopes import check_envelopes
@@ -408,3 +409,28 @@ def test_the_pdf_edited(unsigned: Path) -> None:
     found = verify_unsigned(unsigned)
     assert found.findings == ()
     assert any("it was set by Typst 9.9, and here is Typst" in words for words in found.left)
+
+
+# -- merged evidence ---------------------------------------------------------------------------------
+
+
+def test_the_journal_of_one_of_several_parts(tmp_path: Path) -> None:
+    """The main journal is chained to the heads of the others: nobody exchanges one of them alone."""
+    from rig.cli import main
+
+    made.make(tmp_path / "one")
+    changed = records(tmp_path / "one")
+    changed[0]["body"]["run"] = "fedcba9876543210" * 2
+    (tmp_path / "two").mkdir()
+    rechained(tmp_path / "two", changed)
+    shutil.copytree(tmp_path / "one" / "failures", tmp_path / "two" / "failures")
+    merged = tmp_path / "merged"
+    assert main(["merge", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(merged)]) in (0, 1)
+    assert verify_unsigned(merged).findings == ()
+    part = merged / "parts" / "two"
+    changed = records(part)
+    failing(changed)["body"]["verdicts"] = []
+    rechained(part, changed)
+    named(verify_unsigned(merged), "parts/two/journal.jsonl: is not the journal that results.json rests on")
+    with pytest.raises(BuildError, match="it was exchanged, cut, or written on"):
+        write_results(merged)
