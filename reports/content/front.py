@@ -133,7 +133,7 @@ def scope(evidence: Evidence) -> Section:
 def _external(evidence: Evidence) -> Block:
     others = evidence.particulars.external
     if not others:
-        return Para("All results are the laboratory's own; none was provided by others.")
+        return Para("No result is stated to have been provided by others.")
     return Items(tuple((Strong(o.provider), ": ", o.results or NOT_STATED) for o in others))
 
 
