@@ -6,7 +6,9 @@ Reads journals record by record and writes runs line by line, so that evidence m
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -188,6 +190,32 @@ def attach(folder: Path, name: str, file: str, content: dict[str, object]) -> No
     journal, _ = Journal.go_on(folder / NAME)
     with journal:
         journal.append("attach", {"name": name, "file": file, "sha256": digest, "content": content})
+
+
+DOCUMENTS = {"unlock-rig/cutsets/1": "cutsets", "unlock-rig/qualification/1": "qualification"}
+"""What may be attached, by its format."""
+
+
+def attach_file(folder: Path, file: Path) -> None:
+    """Puts a document of another command into the evidence: the file into the folder, its content into the journal.
+
+    Raises:
+        BuildError: the file is no such document, or cannot be copied.
+        JournalError: the journal is broken, in use, or cannot be written.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        name = DOCUMENTS[content["format"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        known = ", ".join(DOCUMENTS)
+        raise BuildError(f"{file}: is none of {known} ({type(error).__name__}: {error})") from None
+    kept = folder / f"{name}.json"
+    try:
+        if not (kept.exists() and kept.samefile(file)):
+            shutil.copyfile(file, kept)
+    except OSError as error:
+        raise BuildError(f"{kept}: cannot be written ({error.strerror})") from None
+    attach(folder, name, kept.name, content)
 
 
 def shard_body(folder: Path, file: Path, bench: str = "", worker: str = "") -> dict[str, object]:

@@ -89,7 +89,7 @@ def results_of(ledger: Ledger) -> Results:
             _requirement(ledger, name, known.get(name), cited[name], rule) for name in ledger.tallies
         ],
         cells_required=len(required_cells(ledger.capabilities)) if ledger.capabilities else 0,
-        cells_missing=[f"{path} × {mode}" for path, mode in ledger.missing_cells()] if ledger.complete else [],
+        cells_missing=_missing(ledger),
         failures=ledger.failures,
         rows=ledger.rows,
         skipped=[NotRun(t.name, t.reason, t.bench) for t in tests if t.outcome == "not run"],
@@ -118,6 +118,13 @@ def results_of(ledger: Ledger) -> Results:
         fault_tree=str(tree[1].get("text", "")) if tree else "",
         amendments=ledger.amendments,
     )
+
+
+def _missing(ledger: Ledger) -> list[str]:
+    """Cells without evidence, where the whole suite was to fill them."""
+    if not ledger.complete or not ledger.capabilities:
+        return []
+    return [f"{path} × {mode}" for path, mode in ledger.missing_cells()]
 
 
 def _interrupted(ledger: Ledger) -> bool:
@@ -149,6 +156,8 @@ def judgement(
         return Verdict.INCONCLUSIVE, f"{_count(undecided, 'test')} could not be decided"
     if ledger.complete and ledger.unasked():
         return Verdict.INCONCLUSIVE, f"nothing was asked of {', '.join(ledger.unasked())}"
+    if missing := _missing(ledger):
+        return Verdict.INCONCLUSIVE, f"no evidence for {_count(len(missing), 'pair')} of path and mode: {missing[0]}"
     short = [s for s in ledger.samplings.values() if not s.complete]
     if short:
         return Verdict.INCONCLUSIVE, "a sampling was stopped before the number of draws that was fixed beforehand"

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.build import BuildError, write_results
+from reports.build import BuildError, attach_file, write_results
+from reports.journal import JournalError
 from reports.results import Verdict
 from reports.resultsschema import results_schema
 from rig.cli.words import PASS, USAGE, add_command, complain, console
@@ -22,6 +23,7 @@ files. For a campaign that broke off and is not to be gone on with, the results 
 EPILOG = """\
 examples:
   rig results out/certify
+  rig results out/certify --attach qualification.json
   rig results --schema > results.schema.json
 
 exit codes: 0 made, 3 wrong usage or a broken journal"""
@@ -31,6 +33,10 @@ def add_to(commands: Commands) -> None:
     """Adds the command."""
     command = add_command(commands, "results", "make results.json of a journal", DESCRIPTION, EPILOG)
     command.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="folder with journal.jsonl in it")
+    command.add_argument(
+        "--attach", action="append", default=[], type=Path, metavar="FILE",
+        help="first put a document into the evidence: what `rig cutsets --json` or `rig qualify --json` wrote",
+    )  # fmt: skip
     command.add_argument("--schema", action="store_true", help="print the JSON schema of results.json and end")
     command.set_defaults(run=run)
 
@@ -44,8 +50,10 @@ def run(options: argparse.Namespace) -> int:
         complain("name a folder with a journal, or --schema")
         return USAGE
     try:
+        for file in options.attach:
+            attach_file(options.folder, file)
         results = write_results(options.folder)
-    except BuildError as error:
+    except (BuildError, JournalError) as error:
         complain(str(error))
         return USAGE
     screen = console()

@@ -17,6 +17,7 @@ import pytest
 from fixtures.campaign import Campaign
 from fixtures.identity import bench_result
 from hardware.bench import load_bench
+from hardware.model import CAPABILITIES
 from reports.build import BuildError, attach, build, write_results
 from reports.combinations import Combinations
 from reports.fromjson import Mismatch, from_json
@@ -26,7 +27,9 @@ from reports.resultsschema import results_schema
 from reports.summing import guarded
 from reports.tally import histogram
 from rig.brief import measured
+from rig.cli import main
 from rig.faults import CATALOGUE
+from rig.judge.judge import REQUIREMENTS
 from rig.search.space import Coverage
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +167,34 @@ def test_documents_of_other_commands_are_attached(tmp_path: Path) -> None:
     assert results.cutsets == {"format": "unlock-rig/cutsets/1"}
     assert results.attachments[0].file == "cutsets.json"
     assert (results.ended, results.seconds) == (before.ended, before.seconds), "the tests were over"
+
+
+def test_a_document_is_attached_by_its_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, file = tmp_path / "out", tmp_path / "q.json"
+    made(out, ("run", run([tap(1)])))
+    file.write_text('{"format": "unlock-rig/qualification/1", "fit": true}', encoding="utf-8")
+    assert main(["results", str(out), "--attach", str(file)]) == 0
+    results = Results.load(out / "results.json")
+    assert results.qualification == {"format": "unlock-rig/qualification/1", "fit": True}
+    assert (out / "qualification.json").read_bytes() == file.read_bytes()
+    file.write_text('{"format": "unlock-rig/bench/1"}', encoding="utf-8")
+    assert main(["results", str(out), "--attach", str(file)]) == 3
+    assert "q.json: is none of unlock-rig/cutsets/1" in capsys.readouterr().err
+    assert main(["results", str(tmp_path)]) == 3
+    assert main(["results"]) == 3
+
+
+def test_a_whole_suite_with_cells_without_evidence_is_undecided(tmp_path: Path) -> None:
+    ours = Campaign("model", None, 1, tmp_path, CAPABILITIES, keep=True, described=load_bench("model"), whole=True,
+                    plan=[["t", [], None]])  # fmt: skip
+    everything = [[name, "pass"] for name in REQUIREMENTS]
+    ours.write("run", run(everything))
+    ours.write("test", {"test": "t", "outcome": "pass", "reason": "", "seconds": 0})
+    results = ours.end(False, main=True)
+    assert results is not None
+    assert results.verdict == "inconclusive"
+    assert results.why.startswith(f"no evidence for {results.cells_required} pairs of path and mode: ")
+    assert len(results.cells_missing) == results.cells_required > 100
 
 
 # -- the schema ------------------------------------------------------------------------------------------
