@@ -43,6 +43,9 @@ FACES = (
     ("JetBrains Mono", 400, "JetBrainsMono-Regular.woff2"),
 )
 
+_PLAIN, _FACE = 'font-family="system-ui', 'font-family="Inter, system-ui'
+"""Drawings that are files of their own use the face of the machine; here they use the report's."""
+
 
 def as_html(document: Document) -> str:
     """The whole page, which needs no other file."""
@@ -150,7 +153,7 @@ class _Page:
     def figure(self, figure: Figure) -> Iterator[str]:
         self.figures += 1
         # Names inside a drawing hold for the whole page, so each drawing gets names of its own.
-        svg = _own_names(figure.svg, f"f{self.figures}-")
+        svg = _own_names(figure.svg, f"f{self.figures}-").replace(_PLAIN, _FACE)
         wide = ' class="wide"' if figure.wide else ""
         scroll = ' tabindex="0"' if figure.wide else ""
         yield f'<figure{wide}>\n<div role="img" aria-label="{escape(figure.said)}"{scroll}>{svg.strip()}</div>\n'

@@ -31,7 +31,7 @@ SAID = (
     front.ONLY_THE_ITEM, front.NOT_A_CERTIFICATE, front.WHOLE, front.EMULATED,
     # scope, item, bench
     "8,992 judged runs", "20.8 h of vehicle time", "bench lacks can.flood", "No result is stated to have been provided",
-   
+
     "(stated by the customer)", "firmware version", "1.4.2", "not determined", "bus_off_blocks_card planted on purpose",
     "slcan over a pseudo-terminal", "expanded uncertainty U = 20 ms", "Bench file, SHA-256", "no climate acts on it",
     # conformity
