@@ -6,6 +6,7 @@ Everything comes from results.json, the files it names, and campaign.toml; the s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from reports.campaign import NAME, Missing
@@ -26,10 +27,13 @@ from reports.content import (
 )
 from reports.content.evidence import Evidence
 from reports.document import Document
+from reports.traceability.evidence import shown_by
+from reports.traceability.matrix import rows, to_csv
+from reports.traceability.waivers import Weighed
 from reports.views.html import as_html
 from reports.views.pdf import as_pdf
 
-HTML, PDF = "report.html", "report.pdf"
+HTML, PDF, TRACE = "report.html", "report.pdf", "trace.csv"
 
 
 def document_of(evidence: Evidence) -> Document:
@@ -68,6 +72,29 @@ def document_of(evidence: Evidence) -> Document:
 def missing(evidence: Evidence) -> list[Missing]:
     """What ISO/IEC 17025 asks for and nobody has stated."""
     return evidence.particulars.missing(emulated=evidence.emulated)
+
+
+def trace_of(evidence: Evidence) -> str | None:
+    """trace.csv: every pair of requirement and test; None if the results do not say who cites what."""
+    found = evidence.tracing()
+    if found is None:
+        return None
+    weighed = Weighed(found.open, found.waived, (), ())
+    return to_csv(rows(found.requirements, found.tests, weighed, shown_by(asdict(evidence.results))))
+
+
+def write_trace(evidence: Evidence) -> Path | None:
+    """Writes trace.csv into the folder; before the report, which lists it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    text = trace_of(evidence)
+    if text is None:
+        return None
+    file = evidence.folder / TRACE
+    file.write_text(text, encoding="utf-8", newline="")
+    return file
 
 
 def html_of(folder: Path) -> str:

@@ -19,7 +19,7 @@ from reports.content.evidence import Evidence
 from reports.journal import NAME as JOURNAL
 from reports.journal import JournalError, Tail
 from reports.journal import read as read_journal
-from reports.report import HTML, PDF, html_of, pdf_of
+from reports.report import HTML, PDF, TRACE, html_of, pdf_of, trace_of
 from reports.results import FILE, RUNS_FILE, Judged, Results, ResultsError, run_lines
 from reports.signing.amend import REPLACED
 from reports.signing.difference import differences
@@ -74,6 +74,7 @@ def recompute(folder: Path, fonts: Sequence[Path] = ()) -> Computed:
     _check_named(computed, folder, results)
     _check_amendments(computed, folder, results)
     _check_report(computed, folder, _other_version(results))
+    _check_trace(computed, folder, _other_version(results))
     _check_pdf(computed, folder, _other_version(results), fonts)
     return computed
 
@@ -275,6 +276,26 @@ def _check_report(computed: Computed, folder: Path, other_version: str) -> None:
         computed.left.append(f"whether {HTML} says what {FILE} gives: unlock-rig {other_version} made it, and can tell")
     else:
         computed.findings.append(_changed_line(said.splitlines(), should.splitlines()))
+
+
+def _check_trace(computed: Computed, folder: Path, other_version: str) -> None:
+    """trace.csv, made again."""
+    file = folder / TRACE
+    if not file.exists():
+        return
+    try:
+        said, should = file.read_bytes().decode(), trace_of(Evidence.read(folder)) or ""
+    except (ValueError, OSError) as error:
+        computed.findings.append(f"{TRACE}: cannot be made again ({error})")
+        return
+    if said == should:
+        computed.checked.append(f"{TRACE} says what {FILE} gives")
+    elif other_version:
+        computed.left.append(f"whether {TRACE} says what {FILE} gives: unlock-rig {other_version} made it and can tell")
+    else:
+        pairs = itertools.zip_longest(said.splitlines(), should.splitlines())
+        number = next(n for n, (one, two) in enumerate(pairs, start=1) if one != two)
+        computed.findings.append(f"{TRACE} was edited: line {number} is not what {FILE} gives")
 
 
 def _check_pdf(computed: Computed, folder: Path, other_version: str, fonts: Sequence[Path]) -> None:

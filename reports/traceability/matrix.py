@@ -50,19 +50,26 @@ def rows(
     shown: Shown | None = None,
 ) -> list[Row]:
     """The matrix: requirements in their order with their tests, then unknown ids, then tests that cite nothing."""
+    citing: dict[str, list[TracedTest]] = {name: [] for name in requirements}
+    rest: list[tuple[str, TracedTest]] = []
+    for test in tests:
+        for link in test.links:
+            if link.requirement in citing:
+                citing[link.requirement].append(test)
+            else:
+                rest.append((link.requirement, test))
+        if not test.links:
+            rest.append(("", test))
+    missing = _Missing(weighed)
     table: list[Row] = []
     for name, requirement in requirements.items():
-        citing = [t for t in tests if t.cites(name)]
         asked = None if shown is None else shown.asked.get(name, 0)
-        for number, test in enumerate(citing or [None]):
-            gaps, waivers = _missing(weighed, name, test, whole=number == 0)
-            said = (requirement.text, requirement.source, requirement.limit_text, requirement.retired)
-            table.append(Row(name, *said, asked, *_of_test(name, test), gaps, waivers))
-    for test in tests:
-        strange = [link.requirement for link in test.links if link.requirement not in requirements]
-        for name in strange if test.links else [""]:
-            gaps, waivers = _missing(weighed, name, test, whole=False)
-            table.append(Row(name, "", "", "", "", None, *_of_test(name, test), gaps, waivers))
+        said = (requirement.text, requirement.source, requirement.limit_text, requirement.retired)
+        for number, one in enumerate(citing[name] or [None]):
+            gaps = missing.of(name, one, whole=number == 0)
+            table.append(Row(name, *said, asked, *_of_test(name, one), *gaps))
+    for name, test in rest:
+        table.append(Row(name, "", "", "", "", None, *_of_test(name, test), *missing.of(name, test, whole=False)))
     return table
 
 
@@ -72,19 +79,24 @@ def _of_test(requirement: str, test: TracedTest | None) -> tuple[str, str, str, 
     return test.name, test.cites(requirement) or "", test.outcome, test.why or test.no_requirement or ""
 
 
-def _missing(
-    weighed: Weighed, requirement: str, test: TracedTest | None, *, whole: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Gaps and waivers that belong on a row: those of the test, and with `whole` those of the requirement as such."""
+class _Missing:
+    """Gaps by what they are about, with who answers for them."""
 
-    def here(gap: Gap) -> bool:
-        return gap.requirement == requirement and (
-            (whole and not gap.test) or (test is not None and gap.test == test.name)
-        )
+    def __init__(self, weighed: Weighed) -> None:
+        self._gaps: dict[tuple[str, str], list[tuple[Gap, Waiver | None]]] = {}
+        for gap in weighed.open:
+            self._gaps.setdefault((gap.requirement, gap.test), []).append((gap, None))
+        for gap, waiver in weighed.waived:
+            self._gaps.setdefault((gap.requirement, gap.test), []).append((gap, waiver))
 
-    held: list[tuple[Gap, Waiver]] = [(g, w) for g, w in weighed.waived if here(g)]
-    gaps = (*(g for g in weighed.open if here(g)), *(g for g, _ in held))
-    return tuple(str(g.kind) for g in gaps), tuple(w.text for _, w in held)
+    def of(
+        self, requirement: str, test: TracedTest | None, *, whole: bool
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Gaps and waivers of a row: those of the test, and with `whole` those of the requirement as such."""
+        found = list(self._gaps.get((requirement, ""), ())) if whole else []
+        if test is not None:
+            found += self._gaps.get((requirement, test.name), ())
+        return tuple(str(g.kind) for g, _ in found), tuple(w.text for _, w in found if w is not None)
 
 
 def to_csv(table: Sequence[Row]) -> str:

@@ -28,6 +28,7 @@ from reports.campaign import CampaignError, load_campaign
 from reports.cutsets import as_document, as_text
 from reports.journal import JournalError
 from reports.results import FILE, Results, ResultsError, Verdict
+from reports.signing.manifest import SIGNATURES
 from rig.cli import cutsets, defects, report
 from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, seed
 from rig.cutsets import explore
@@ -51,7 +52,7 @@ EVERY_S = 5.0
 """Without a terminal, a line of progress at most this often."""
 MADE = (
     "results.json", "results.jsonl", "report.html", "report.pdf", "working.html", "junit.xml", "pytest.log",
-    "cutsets.json",
+    "cutsets.json", "trace.csv",
 )  # fmt: skip
 """What a run leaves, beside the folder of failures; that of the run before goes."""
 STYLES = {"pass": "green", "conditional pass": "green", "fail": "bold red", "error": "bold red"}
@@ -103,6 +104,9 @@ def run(options: argparse.Namespace) -> int:
             complain(f"--campaign {error}")
             return USAGE
     out: Path = options.out.resolve()
+    if (out / SIGNATURES).exists():
+        complain(f"--out {options.out}: holds signed evidence, which is not written over; name another folder")
+        return USAGE
     try:
         out.mkdir(parents=True, exist_ok=True)
         for stale in MADE:

@@ -110,10 +110,12 @@ def write(evidence: Evidence, *, html: bool, pdf: bool, fonts: list[Path], must:
         fonts: for the PDF.
         must: a PDF that cannot be made is an error; otherwise it is said how to get it.
     """
-    from reports.report import write_html, write_pdf
+    from reports.report import write_html, write_pdf, write_trace
     from reports.views.pdf import PdfError
 
     try:
+        # First, since the report lists it.
+        write_trace(evidence)
         if html:
             console().print(f"report: {write_html(evidence)}", markup=False, soft_wrap=True)
         if pdf:

@@ -14,7 +14,7 @@ from reports.build import write_results
 from reports.content.evidence import Evidence
 from reports.journal import NAME, Journal
 from reports.records import FORMAT
-from reports.report import write_html
+from reports.report import write_html, write_trace
 from reports.results import BenchResult, DutResult, FailureResult
 from reports.summing import VIRTUAL
 from rig.brief import brief
@@ -81,6 +81,7 @@ def make(folder: Path, *, firmware: bool = True) -> None:
 def remake(folder: Path) -> None:
     """Results and report, made anew from the journal: what whoever tampers with the journal would do next."""
     write_results(folder)
+    write_trace(Evidence.read(folder))
     write_html(Evidence.read(folder))
 
 

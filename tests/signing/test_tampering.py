@@ -71,7 +71,7 @@ def test_what_nobody_touched_holds(evidence: Path, keys: Keys) -> None:
     assert found.verdict.startswith("fail, ")
     assert found.firmware is not None
     assert found.firmware.sha256 == made.SHA256
-    assert len(found.checked) == 9
+    assert len(found.checked) == 10
 
 
 # -- verdicts ----------------------------------------------------------------------------------------
@@ -364,6 +364,14 @@ def test_the_report_edited(evidence: Path, keys: Keys) -> None:
     file.write_text(text.replace("Testhaus GmbH", "Prüfhaus AG"), encoding="utf-8")
     named(keys.check(evidence), "report.html was changed", "report.html was edited", "Prüfhaus")
     named(verify_unsigned(evidence), "report.html was edited")
+
+
+def test_the_trace_matrix_edited(evidence: Path, keys: Keys) -> None:
+    file = evidence / "trace.csv"
+    content = file.read_bytes()
+    assert b",fail," in content
+    file.write_bytes(content.replace(b",fail,", b",pass,"))
+    named(keys.check(evidence), "trace.csv was changed", "trace.csv was edited: line")
 
 
 def test_files_added_and_taken_away(evidence: Path, keys: Keys) -> None:
