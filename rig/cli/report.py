@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reports.signing.manifest import SIGNATURES
 from rig.cli.words import FAIL, PASS, USAGE, add_command, complain, console
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def run(options: argparse.Namespace) -> int:
         complain("which folder? rig report DIR; `rig certify` makes one: out/certify")
         return USAGE
     folder: Path = options.folder
+    if (folder / SIGNATURES).exists():
+        complain(f"{folder}: is signed, and a signed report is not written again; `rig amend` makes a new revision")
+        return USAGE
     try:
         if options.campaign is not None:
             load_campaign(options.campaign)

@@ -201,6 +201,9 @@ def test_an_amendment_is_a_new_revision_beside_the_old_one(
     assert sign_as("author", second, keys) == 0
     assert sign_as("approver", second, keys) == 0
     capsys.readouterr()
+    # What is signed stays as it is.
+    assert main(["report", str(second)]) == 3
+    assert "is signed, and a signed report is not written again" in capsys.readouterr().err
     assert verify(second, keys) == 0
     assert f"report {old['report_id']}, revision 2" in capsys.readouterr().out
     assert amend(second, "and so was the customer's name") == 0
