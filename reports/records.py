@@ -10,7 +10,7 @@
 | `run` | a judged run that counts, as `rig.brief` has it; by: the test; or search: strategy, seed, number; or
   sample: profile, seed, number; or row: name, run; u: uncertainty in µs, at `wire`; fidelity, unless model; cells:
   path to modes, new ones |
-| `played` | a run at `wire` as it ended: row, run, seconds, log and its trace's hash; or refused or broken (why) |
+| `played` | a run at `wire` as it ended: row, run, seconds, log with its hash, hash of the trace |
 | `row` | the same judged: outcome, text, counts |
 | `test` | test, outcome, reason, seconds |
 | `search`, `batch`, `searched` | begin of a search (strategy, seed, wanted); progress (next number, cells, errors);

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.journal import NAME, JournalError, Record, Tail, read
-from reports.results import FILE
+from reports.results import FILE, Verdict
 from rig.cli.words import PASS, UNDECIDED, USAGE, add_command, complain, console
 
 if TYPE_CHECKING:
@@ -53,9 +53,11 @@ def run(options: argparse.Namespace) -> int:
         complain(f"{out / NAME}: holds no whole record, so that nothing was finished; begin anew")
         return USAGE
     screen = console()
-    if ended:
+    if ended and (out / FILE).exists():
         screen.print(f"{out / NAME}: the campaign came to its end; there is nothing to go on with", markup=False)
-        return PASS if (out / FILE).exists() else _make(out)
+        return PASS
+    if ended and first.body.get("what") != "suite":
+        return _make(out)
     torn = f", {tail.torn} torn bytes" if tail.torn else ""
     screen.print(f"going on after record {tail.records - 1} ({last}, {tail.at}){torn}", markup=False, soft_wrap=True)
     told = first.body.get("command") or {}
@@ -81,8 +83,9 @@ def _make(out: Path) -> int:
     from reports.build import BuildError, write_results
 
     try:
-        write_results(out)
+        results = write_results(out)
     except BuildError as error:
         complain(str(error))
         return UNDECIDED
-    return PASS
+    console().print(f"verdict: {results.verdict}, {results.why}", markup=False, soft_wrap=True)
+    return Verdict(results.verdict).exit_code

@@ -103,9 +103,8 @@ def run(options: argparse.Namespace) -> int:
         "planned": options.n, "confidence": options.confidence,
     }  # fmt: skip
     try:
-        for old in out.glob("journal*.jsonl"):
-            old.unlink()
         campaign = _campaign(out, options.defect, number, {"defect": options.defect, "jobs": options.jobs})
+        campaign.clear(resumed=False)
         campaign.again = f"rig sample --profile {options.profile} --n {options.n} --seed {number}" + (
             f" --defect {options.defect}" if options.defect else ""
         )
@@ -133,6 +132,7 @@ def go_on(out: Path, told: Mapping[str, Any]) -> int:
         complain(f"{out / NAME}: the sampling had not begun; start it again")
         return USAGE
     campaign = _campaign(out, told["defect"], body["seed"], told)
+    campaign.clear(resumed=True)
     campaign.go_on()
     return _draw(campaign, parse_profile(body["text"], body["profile"]), body, told["jobs"])
 

@@ -23,7 +23,6 @@ from hardware.bench import load_bench
 from hardware.vehicle import emulated_model
 from reports.build import BuildError
 from reports.journal import JournalError
-from reports.results import FILE, RUNS_FILE
 from rig.cli import defects
 from rig.cli.cutsets import jobs
 from rig.cli.words import FAIL, PASS, UNDECIDED, USAGE, add_command, add_defect, complain, console, seed
@@ -115,12 +114,15 @@ def run(options: argparse.Namespace) -> int:
     out: Path = options.out.resolve()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for old in (*out.glob("journal*.jsonl"), out / FILE, out / RUNS_FILE):
-            old.unlink(missing_ok=True)
+        campaign = _campaign(out, told)
+        campaign.clear(resumed=False)
     except OSError as error:
         complain(f"--out {options.out}: cannot be written ({error.strerror}); name another folder")
         return USAGE
-    return _search(_campaign(out, told), told, 0.0)
+    except JournalError as error:
+        complain(f"--out {error}")
+        return USAGE
+    return _search(campaign, told, 0.0)
 
 
 def go_on(out: Path, told: Mapping[str, Any]) -> int:
@@ -130,6 +132,7 @@ def go_on(out: Path, told: Mapping[str, Any]) -> int:
         JournalError: its journal cannot be gone on with.
     """
     campaign = _campaign(out, told)
+    campaign.clear(resumed=True)
     campaign.go_on()
     before = (
         datetime.fromisoformat(last) - datetime.fromisoformat(first)

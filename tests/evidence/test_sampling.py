@@ -114,6 +114,15 @@ def test_the_command_tells_bounds_and_goes_on_after_a_break(
     assert main(["resume", str(out)]) == 0
     assert "nothing to go on with" in capsys.readouterr().out
 
+    (out / "results.json").unlink()
+    assert main(["resume", str(out)]) == 0, "it ended, and was killed before its results were made"
+    assert Results.load(out / "results.json") == again
+
+    (out / "signatures").mkdir()
+    for command in (arguments, ["search", "--out", str(out)], ["certify", "--bench", "model", "--out", str(out)]):
+        assert main(command) == 3
+        assert "holds signed evidence" in capsys.readouterr().err
+    assert Results.load(out / "results.json") == again
     assert main(["sample", "--profile", "nothing", "--out", str(out)]) == 3
     assert main(["sample", "--print"]) == 0
     assert capsys.readouterr().out == TEXT
