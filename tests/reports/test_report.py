@@ -339,3 +339,14 @@ def test_the_example_in_docs_is_of_this_version_and_small(document: Document) ->
     assert front.NOT_A_CERTIFICATE in page
     assert (example / "report.pdf").read_bytes().startswith(b"%PDF-1.7")
     assert sum((example / name).stat().st_size for name in ("report.html", "report.pdf")) < 1_500_000
+
+
+def test_cut_sets_of_another_version_are_told_without_a_tree(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    results = (tmp_path / "results.json").read_text("utf-8")
+    mode = re.search(r'"modes": \{\s*"reader": "([^"]+)"', results)
+    assert mode is not None
+    (tmp_path / "results.json").write_text(results.replace(mode[1], "serial.of_old"), "utf-8")
+    page = html_of(tmp_path)
+    assert "The fault tree is not drawn" in page
+    assert "{reader}" in page
