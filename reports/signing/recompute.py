@@ -27,6 +27,8 @@ from reports.signing.keys import SigningError
 from reports.signing.manifest import FILES_ENVELOPE, sha256_of
 from reports.views.pdf import PdfError
 from rig.judge.verdicts import Verdict, within
+from rig.tracefile import TraceFileError
+from rig.tracefile import load as load_trace
 
 TWO_SIDED_MS = {"SAF-3": 2000.0}
 """Requirements whose limit has a counterpart below it, so many ms away (30 s ± 1 s): too early fails as well."""
@@ -209,7 +211,6 @@ def _check_named(computed: Computed, folder: Path, results: Results) -> None:
     named: dict[str, str] = {}
     for failure in results.failures:
         named |= failure.files
-    named |= {row.log_file: row.trace_hash for row in results.rows if row.log_file}
     named |= {attached.file: attached.sha256 for attached in results.attachments if attached.sha256}
     if results.runs_file:
         named[results.runs_file] = results.runs_sha256
@@ -226,7 +227,21 @@ def _check_named(computed: Computed, folder: Path, results: Results) -> None:
             continue
         if found != sha256:
             wrong.append(f"{name}: is not the file that the run left: SHA-256 {found}, {FILE} says {sha256}")
-    computed.say(wrong, f"the {len(named):,} files that results name are those that the run left")
+    logs = [row for row in results.rows if row.log_file]
+    for row in logs:
+        place = f"{row.log_file}, run {row.run} of {row.name}"
+        if not (folder / row.log_file).resolve().is_relative_to(folder.resolve()):
+            wrong.append(f"{place}: lies outside of the evidence")
+            continue
+        try:
+            found = load_trace(folder / row.log_file).hash()
+        except TraceFileError as error:
+            wrong.append(_inside(folder, f"{place}: {error}"))
+            continue
+        if found != row.trace_hash:
+            wrong.append(f"{place}: is not the log that the run left: its trace is {found}, not {row.trace_hash}")
+    number = len(named) + len(logs)
+    computed.say(wrong, f"the {number:,} files that results name are those that the run left")
 
 
 def _check_amendments(computed: Computed, folder: Path, results: Results) -> None:
