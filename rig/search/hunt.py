@@ -53,13 +53,13 @@ class Hunter(Worker):
 
     _leaps: bool | None = None
 
-    def judge(self, number: int, scenario: Scenario, findings: Findings) -> None:
+    def judge(self, number: int, scenario: Scenario, findings: Findings, briefs: bool = False) -> None:
         if max((start_of(e) for e in scenario.timeline), default=0) > DAY_US:
             if self._leaps is None:
                 self._leaps = len(self.model.run(IDLE_HOUR).events) < MOST_EVENTS
             if not self._leaps:
                 return
-        Worker.judge(self, number, scenario, findings)
+        Worker.judge(self, number, scenario, findings, briefs)
 
 
 def hunt(

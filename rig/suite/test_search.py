@@ -11,7 +11,7 @@ ENOUGH = 5000
 """In so many scenarios every mode comes up."""
 
 
-@pytest.mark.requirement(*REQUIREMENTS)
+@pytest.mark.requirement(*REQUIREMENTS, coverage="partial")
 def test_known_failures_first(search: Searcher) -> None:
     """What failed in an earlier run is tried before anything else."""
     if not search.known_failures():
