@@ -299,9 +299,9 @@ class Safety:
                 continue
             possible += [hand.at_us, hand.at_us + 500_000]
             # A command with a bad lifetime must be refused; a DUT that takes it may well count from it.
-            # One that was under way when the relock began is done after it.
-            in_time = start_us < hand.at_us < until_us - UNDER_WAY_US
-            if in_time and hand.delivers and not signed.flaw and accepted.get(hand.digest, 0) >= hand.at_us:
+            # One that was under way when the relock began is done after it: its answer comes after it, too.
+            in_time = start_us < hand.at_us <= accepted.get(hand.digest, 0) <= until_us
+            if in_time and hand.delivers and not signed.flaw:
                 sure.append(hand.at_us)
         # An unlock whose pulses stuck is done with the last of them.
         possible += [m.pulses[-1][0] for m in f.movements if m.direction == "U" and start_us <= m.start_us <= until_us]

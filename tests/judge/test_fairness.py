@@ -18,7 +18,8 @@ def test_an_unlock_that_comes_while_the_relock_begins_need_not_put_it_off(came_s
     """SAF-3: a command still crossing the bus when the relock starts is done after it."""
     tape = Tape(Intent("unlock", 0, "card"), Intent("unlock", 28 * S, "cloud")).taps(0).moves(0.17, "U")
     tape.knows_the_clock().sends(came_s, "again", index=1, channel="cloud", expires=40)
-    tape.moves(30.18, "L").moves(30.34, "U").answers(30.6, "again", channel="cloud").told(30.6, "opened", index=1)
+    tape.moves(30.18, "L").moves(30.34, "U").answers(came_s + 0.44, "again", channel="cloud")
+    tape.told(came_s + 0.44, "opened", index=1)
     assert (tape.verdict("SAF-3", 45).outcome is Outcome.FAIL) is fails
 
 
