@@ -54,8 +54,8 @@ def card_while_bus_off(tmp_path: Path) -> Path:
 
 
 COMMANDS = (
-    "", "certify", "resume", "sample", "search", "merge", "compare", "results", "replay", "faults", "cutsets", "ecu", "defects",
-    "bench", "version",
+    "", "certify", "resume", "sample", "search", "merge", "compare", "results", "replay", "faults", "cutsets", "ecu",
+    "defects", "bench", "version",
 )  # fmt: skip
 
 
