@@ -58,7 +58,7 @@ def results_of(ledger: Ledger) -> Results:
     main = ledger.sources[0]
     tests = ledger.all_tests()
     known = load_requirements()
-    seconds = sum(_seconds(s) for s in ledger.sources if s.part_of == "") or sum(map(_seconds, ledger.sources))
+    seconds = _seconds(main, ledger.sources)
     errors = [NotRun(by, text, bench) for by, text, bench in ledger.errors]
     errors += [NotRun(t.name, t.reason, t.bench) for t in tests if t.outcome == "error"]
     verdict, why = judgement(ledger, tests, errors)
@@ -67,7 +67,7 @@ def results_of(ledger: Ledger) -> Results:
     cuts = ledger.attachments.get("cutsets")
     qualified = ledger.attachments.get("qualification")
     tree = ledger.attachments.get("fault tree")
-    started = main.segments[0][0]
+    started = min(s.segments[0][0] for s in ledger.sources)
     cited = Counter(cite[0] for t in tests for cite in t.requirements)
     return Results(
         verdict=str(verdict),
@@ -263,11 +263,15 @@ MINIMUM = 59
 """Fewer draws without a failure do not show 95 % with 95 % confidence."""
 
 
-def _seconds(source: Source) -> float:
-    return sum(
+def _seconds(source: Source, sources: Sequence[Source]) -> float:
+    """How long a campaign took, breaks left out: workers run side by side, parts of merged evidence do not."""
+    own = sum(
         (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
         for first, last in source.segments
     )
+    below = [s for s in sources if s.part_of == source.file and s is not source]
+    workers = [_seconds(s, sources) for s in below if s.worker]
+    return max([own, *workers]) + sum(_seconds(s, sources) for s in below if not s.worker)
 
 
 def _count(number: int, what: str) -> str:

@@ -53,7 +53,10 @@ def card_while_bus_off(tmp_path: Path) -> Path:
     return file
 
 
-COMMANDS = ("", "certify", "replay", "faults", "cutsets", "ecu", "defects", "bench", "version")
+COMMANDS = (
+    "", "certify", "resume", "sample", "search", "merge", "compare", "results", "replay", "faults", "cutsets", "ecu",
+    "defects", "bench", "version",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

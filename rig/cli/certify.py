@@ -21,7 +21,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from fixtures.campaign import LOGS
-from fixtures.plugin import MARK, STOPPED
+from fixtures.plugin import MARK
+from fixtures.recording import STOPPED
 from hardware.bench import load_bench
 from reports.build import BuildError, attach, write_results
 from reports.campaign import CampaignError, load_campaign

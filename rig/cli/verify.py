@@ -38,36 +38,27 @@ def add_to(commands: Commands) -> None:
     )
     add_fonts(command)
     command.add_argument(
-        "--replay", action="store_true", help="play every failure of the emulated ECU again, too: the same to the byte?"
-    )
+        "--replay", action="store_true",
+        help="play every failure of the emulated ECU again, and judge every log of real lines again",
+    )  # fmt: skip
     command.set_defaults(run=run)
 
 
 def _played_again(folder: Path, found: Verification) -> Verification:
-    """The verification, with what became of the failures at `model` when they were played again."""
-    from hardware.vehicle import emulated_model
+    """The verification, with what became of failures and logs when they were played and judged again."""
+    from fixtures.rejudge import again
     from reports.results import FILE, Results, ResultsError
-    from rig.judge.verdicts import Outcome
-    from rig.scenario import Scenario, ScenarioError
 
-    findings, played = [], 0
     try:
-        results = Results.load(folder / FILE)
-        at_model = [f for f in results.failures if f.bench == "model"]
-        model = emulated_model(results.defect) if at_model else None
-        for failure in at_model:
-            assert model is not None
-            scenario = Scenario.load(folder / failure.scenario_file)
-            played += 1
-            again = model.judge(scenario)
-            if again.trace.hash() != failure.trace_hash:
-                findings.append(f"{failure.scenario_file}: played again, it leaves trace {again.trace.hash()}")
-            elif again.judgement.verdicts[failure.requirement].outcome is not Outcome.FAIL:
-                findings.append(f"{failure.scenario_file}: played again, {failure.requirement} does not fail")
-    except (ResultsError, ScenarioError, ValueError) as error:
-        findings.append(f"failures cannot be played again: {error}")
-    holds = () if findings else (f"failures played again leave the same traces: {played} of {played}",)
-    return replace(found, findings=(*found.findings, *findings), checked=(*found.checked, *holds))
+        more = again(folder, Results.load(folder / FILE))
+    except ResultsError:
+        return found  # which says so
+    return replace(
+        found,
+        findings=(*found.findings, *more.findings),
+        checked=(*found.checked, *more.checked),
+        left=(*found.left, *more.left),
+    )
 
 
 def add_fonts(command: argparse.ArgumentParser) -> None:

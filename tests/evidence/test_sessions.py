@@ -131,6 +131,8 @@ def test_a_session_over_workers_is_one_campaign(lab: Path, tmp_path: Path) -> No
     assert [j.file for j in results.journals] == [NAME, "journal-gw0.jsonl", "journal-gw1.jsonl"]
     assert {j.part_of for j in results.journals} == {"", NAME}
     assert {t.worker for t in results.tests} == {"gw0", "gw1"}
+    assert results.started < min(r.at for r in read(out / NAME)), "the workers began first"
+    assert results.seconds > 0.2
     heads = {r.body["file"]: r.body["head"] for r in read(out / NAME) if r.kind == "shard"}
     assert heads == {j.file: j.head for j in results.journals if j.part_of}
     file = out / "journal-gw0.jsonl"
@@ -206,6 +208,9 @@ def test_merging_and_comparing(lab: Path, tmp_path: Path) -> None:
     ]
     assert merged.runs == 12 + 40 + 10 + 40
     assert [s.seed for s in merged.searches] == [5, 6]
+    apart = [Results.load(folder / "results.json") for folder in (one, two)]
+    assert merged.seconds == pytest.approx(sum(r.seconds for r in apart), abs=0.5)
+    assert rig("verify", str(both)).returncode == 2, "nothing is wrong, nobody has signed"
     assert merged.journals[1].file == "parts/one/journal.jsonl"
     assert rig("merge", str(one), str(one), "--out", str(tmp_path / "x")).returncode == 3
     assert rig("merge", str(one), str(two), "--out", str(both)).returncode == 3
