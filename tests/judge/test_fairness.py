@@ -182,8 +182,8 @@ def test_an_intent_that_was_done_may_be_done_again_by_a_new_request_after_a_lock
     tape = Tape(Intent("unlock", 0, "bluetooth"), Intent("lock", 2 * S, "bluetooth")).knows_the_clock()
     tape.sends(2.12, "first").moves(2.13, "U")
     if locked:
-        tape.sends(2.31, "shut", index=1, command="lock").moves(2.32, "L")
+        tape.sends(2.91, "shut", index=1, command="lock").moves(2.92, "L")
     else:
-        tape.turned_by_hand(2.4, "L")
-    tape.sends(2.37, "second").answers(2.37, "first").moves(2.47, "U")
+        tape.turned_by_hand(3.1, "L")
+    tape.sends(3.2, "second").answers(3.2, "first").moves(3.3, "U")
     assert (tape.verdict("SEC-5", 10).outcome is Outcome.FAIL) is not locked
