@@ -109,7 +109,7 @@ class Matching:
                 for h, s, state in candidates
                 if state.authorises
                 and self._unspent(h, s, start)
-                and self._executed.get(s.index, FAR_US) >= start
+                and (self._executed.get(s.index, FAR_US) >= start or self._after_a_lock(h, s, start))
                 and not self._refused_and_copied(h, start)
             ]
             opened = self._transition(movement)
@@ -151,6 +151,13 @@ class Matching:
         since = self.used.get(signed.index)
         if since is None or self._left_over(since, start_us):
             return True
+        return self._after_a_lock(hand, signed, start_us)
+
+    def _after_a_lock(self, hand: Hand, signed: Signed, start_us: int) -> bool:
+        """Whether somebody locked again after the intent had opened, and this came after that."""
+        since = self.used.get(signed.index)
+        if since is None:
+            return False
         locks = [m.start_us for m in self._f.movements if m.direction == "L" and since < m.start_us < start_us]
         return bool(locks) and hand.at_us > max(since, locks[-1] - HANDED_EARLY_US)
 

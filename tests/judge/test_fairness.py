@@ -174,3 +174,16 @@ def test_what_was_asked_at_the_end_of_a_silence_had_not_come_before() -> None:
     tape.add(90.3, "clock", "phone", EPOCH, 92, us(90.0)).acts(90, "cloud")
     tape.sends(90.4, "u", channel="cloud", expires=99).moves(90.6, "U")
     assert tape.verdict("STA-1", 95).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_an_intent_that_was_done_may_be_done_again_by_a_new_request_after_a_lock(locked: bool) -> None:
+    """SEC-5: a phone whose first request was held up asks again; somebody has locked in between."""
+    tape = Tape(Intent("unlock", 0, "bluetooth"), Intent("lock", 2 * S, "bluetooth")).knows_the_clock()
+    tape.sends(2.12, "first").moves(2.13, "U")
+    if locked:
+        tape.sends(2.91, "shut", index=1, command="lock").moves(2.92, "L")
+    else:
+        tape.turned_by_hand(3.1, "L")
+    tape.sends(3.2, "second").answers(3.2, "first").moves(3.3, "U")
+    assert (tape.verdict("SEC-5", 10).outcome is Outcome.FAIL) is not locked
