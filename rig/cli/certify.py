@@ -31,7 +31,7 @@ from reports.journal import JournalError
 from reports.results import FILE, Results, ResultsError, Verdict
 from reports.signing.manifest import SIGNATURES
 from rig.cli import cutsets, defects, report
-from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, seed
+from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, count, seed
 from rig.cutsets import explore
 from rig.faulttree import fault_tree
 
@@ -80,6 +80,13 @@ def add_to(commands: Commands) -> None:
         help="seed of every random choice (default: a fresh one)",
     )
     command.add_argument(
+        "--scenarios",
+        type=count,
+        metavar="N",
+        default=None,
+        help="how many scenarios the search in the suite tries (default: 10000)",
+    )
+    command.add_argument(
         "--campaign", type=Path, metavar="FILE", help="what only people know, for the report: `rig report --template`"
     )
     command.add_argument(
@@ -117,11 +124,11 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         complain(f"--out {options.out}: cannot be written ({error.strerror}); name another folder")
         return USAGE
-    command = _command(options.bench, out, options.defect)
+    command = _command(options.bench, out, options.defect, options.scenarios)
     if options.seed is not None:
         command.append(f"--rig-seed={options.seed}")
     told = {
-        "bench": options.bench, "defect": options.defect, "cutsets": options.cutsets,
+        "bench": options.bench, "defect": options.defect, "cutsets": options.cutsets, "scenarios": options.scenarios,
         "campaign": None if options.campaign is None else str(options.campaign),
     }  # fmt: skip
     command.append(f"--rig-command={json.dumps(told)}")
@@ -138,7 +145,8 @@ def go_on(out: Path, told: Mapping[str, Any]) -> int:
     bench = load_bench(told["bench"])
     if defects.check(told["defect"]):
         return USAGE
-    command = [*_command(told["bench"], out, told["defect"]), "--rig-resume", f"--rig-command={json.dumps(dict(told))}"]
+    command = _command(told["bench"], out, told["defect"], told.get("scenarios"))
+    command += ["--rig-resume", f"--rig-command={json.dumps(dict(told))}"]
     return _carry_out(command, out, told, emulated=bench.dut.kind == "emulated")
 
 
@@ -169,7 +177,7 @@ def _carry_out(command: list[str], out: Path, told: Mapping[str, Any], *, emulat
     return written or Verdict(results.verdict).exit_code
 
 
-def _command(bench: str, out: Path, defect: str | None) -> list[str]:
+def _command(bench: str, out: Path, defect: str | None, scenarios: int | None) -> list[str]:
     suite = str(files("rig.suite"))
     command = [
         sys.executable, "-m", "pytest", suite, f"--rootdir={suite}", "-c", os.devnull, "--import-mode=importlib",
@@ -178,6 +186,8 @@ def _command(bench: str, out: Path, defect: str | None) -> list[str]:
         f"--html={out / 'working.html'}", "--self-contained-html", f"--junitxml={out / 'junit.xml'}",
     ]  # fmt: skip
     command += plugin_options()
+    if scenarios is not None:
+        command.append(f"--rig-scenarios={scenarios}")
     if defect is not None:
         command.append(f"--defect={defect}")
     return command
