@@ -128,8 +128,8 @@ def run(options: argparse.Namespace) -> int:
     if options.seed is not None:
         command.append(f"--rig-seed={options.seed}")
     told = {
-        "bench": options.bench, "defect": options.defect, "cutsets": options.cutsets,
-        "campaign": None if options.campaign is None else str(options.campaign), "scenarios": options.scenarios,
+        "bench": options.bench, "defect": options.defect, "cutsets": options.cutsets, "scenarios": options.scenarios,
+        "campaign": None if options.campaign is None else str(options.campaign),
     }  # fmt: skip
     command.append(f"--rig-command={json.dumps(told)}")
     return _carry_out(command, out, told, emulated=bench.dut.kind == "emulated")
