@@ -16,7 +16,7 @@ def search(out: Path, *more: str) -> int:
     """A short search of an ECU with a planted defect, in this process."""
     corpus = str(out.parent / f"{out.name}-corpus")
     return main(["search", "--scenarios", "40", "--seed", "5", "--jobs", "1", "--out", str(out), "--corpus", corpus,
-                 "--defect", "bus_off_blocks_card", *more])  # fmt: skip
+                 "--defect", "early_relock", *more])  # fmt: skip
 
 
 def test_a_search_leaves_evidence_and_goes_on_after_a_break(
@@ -29,8 +29,8 @@ def test_a_search_leaves_evidence_and_goes_on_after_a_break(
     assert (found.runs, found.wanted, found.distinct, found.failed > 0, found.exhausted) == (40, 40, 40, True, False)
     assert results.verdict == "fail"
     assert results.item is not None
-    assert results.item.defect == "bus_off_blocks_card"
-    (failure,) = [f for f in results.failures if f.requirement == "AVL-4"]
+    assert results.item.defect == "early_relock"
+    (failure,) = [f for f in results.failures if f.requirement == "SAF-3"]
     assert failure.test == "search, seed 5, scenario 1"
     for name in failure.files:
         assert (whole / name).is_file()
