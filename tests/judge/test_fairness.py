@@ -187,3 +187,15 @@ def test_an_intent_that_was_done_may_be_done_again_by_a_new_request_after_a_lock
         tape.turned_by_hand(3.1, "L")
     tape.sends(3.2, "second").answers(3.2, "first").moves(3.3, "U")
     assert (tape.verdict("SEC-5", 10).outcome is Outcome.FAIL) is not locked
+
+
+@pytest.mark.parametrize("by_switch", [True, False])
+def test_who_opens_from_inside_needs_no_randomness(by_switch: bool) -> None:
+    """SEC-8: after a boot without randomness a remote request does nothing; the inside switch opens all the same."""
+    faults = [Fault("random.fails", 0, 60 * S), Fault("power.reset", 1 * S, 2 * S)]
+    tape = Tape(Intent("unlock", 5 * S, "bluetooth"), *faults).knows_the_clock()
+    tape.sends(5.1, "asked")
+    if by_switch:
+        press(tape, 5.15)
+    tape.moves(5.25, "U")
+    assert (tape.verdict("SEC-8", 20).outcome is Outcome.FAIL) is not by_switch
