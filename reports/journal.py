@@ -10,6 +10,7 @@ of all bytes of the line before `,"sum":`. So the last sum stands for the whole 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -111,6 +112,12 @@ def read(file: Path, tail: Tail | None = None) -> Iterator[Record]:
 
 def _records(file: Path, lines: BinaryIO, tail: Tail) -> Iterator[Record]:
     while line := lines.readline(LONGEST):
+        if len(line) == LONGEST and not line.endswith(b"\n"):
+            # Not torn: nobody writes so much in a line, so what follows must not be cut off with it.
+            raise JournalError(
+                f"{file}, line {tail.records + 1}: is longer than {LONGEST:,} bytes, as no record is; it was changed"
+                " after it was written"
+            )
         if not line.endswith(b"\n"):
             # Nobody ends a line that is not whole; what follows the last end of a line was cut off in writing.
             rest = len(line) + sum(len(more) for more in iter(lambda: lines.read(1 << 20), b""))
@@ -246,21 +253,42 @@ class Journal:
         for kind, body in several:
             plain = dict(body)
             front = f'{{"n":{n},"at":"{at}","kind":"{kind}","body":{canonical(plain)},"prev":"{prev}"'
-            line = front.encode()
+            # Half a surrogate pair, as names of files may have it, is no text; it must not end the campaign.
+            line = front.encode(errors="replace")
             prev = hashlib.sha256(line).hexdigest()
             lines.append(line + _SUM + prev.encode() + b'"}\n')
+            if len(lines[-1]) >= LONGEST:
+                raise JournalError(
+                    f"{self.file}: a record ({kind}) of {len(lines[-1]):,} bytes is too long (at most {LONGEST:,});"
+                    f" {self._whole()}. Keep what it says in a file of its own"
+                )
             made.append(Record(n, at, kind, plain, prev))
             n += 1
         block = b"".join(lines)
         try:
             _write(self._fd, block)
+            # One assignment: Ctrl-C comes before it or after it, never with half of it done.
+            self._tail = Tail(n, prev, at, self._tail.size + len(block))
         except OSError as error:
-            # What was written of it must not stay, or nothing could follow it.
-            os.ftruncate(self._fd, self._tail.size)
+            self._cut_back()
             raise self._cannot(error) from None
-        tail = self._tail
-        tail.records, tail.head, tail.at, tail.size = n, prev, at, tail.size + len(block)
+        except BaseException:
+            self._cut_back()
+            raise
         return made
+
+    def _cut_back(self) -> None:
+        """What was written of records that do not count must not stay, or nothing could follow it.
+
+        Raises:
+            JournalError: it stays; the journal is then closed, and whoever goes on with it cuts it off.
+        """
+        try:
+            os.ftruncate(self._fd, self._tail.size)
+        except OSError as error:
+            with contextlib.suppress(JournalError):
+                self.close()
+            raise self._cannot(error) from None
 
     def sync(self) -> None:
         """What was written so far outlives a power cut.
@@ -296,8 +324,11 @@ class Journal:
             except OSError as error:
                 self._failed = error
 
+    def _whole(self) -> str:
+        return f"the journal is whole up to record {self._tail.records - 1}"
+
     def _cannot(self, error: OSError) -> JournalError:
-        told = f"the journal is whole up to record {self._tail.records - 1}"
+        told = self._whole()
         if error.errno in _FULL:
             return JournalError(
                 f"{self.file}: the disk is full ({error.strerror}); {told}. Make room, then"
@@ -319,6 +350,9 @@ class Journal:
             self._syncer.join()
         try:
             self.sync()
+            if self._failed is not None:
+                # The system tells of a page that it could not write once; that the next sync succeeds means nothing.
+                raise self._cannot(self._failed)
         finally:
             os.close(self._fd)
 

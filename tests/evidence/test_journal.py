@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from reports import journal as journals
 from reports.journal import FIRST, Journal, JournalError, Record, Tail, read
 
 
@@ -211,3 +214,70 @@ def test_a_shell_can_check_a_record(tmp_path: Path) -> None:
     assert all(line in page for line in script.splitlines())
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split()[0] == record.sum
+
+
+@pytest.mark.parametrize("share", [1, 2, 7])
+def test_what_ctrl_c_cuts_off_leaves_a_journal_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
+    file = tmp_path / "j"
+
+    def interrupted(descriptor: int, block: bytes) -> None:
+        os.write(descriptor, block[: len(block) // share])
+        raise KeyboardInterrupt
+
+    with Journal.create(file) as journal:
+        journal.append("start", {})
+        with monkeypatch.context() as patch:
+            patch.setattr(journals, "_write", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                journal.append("run", {"place": 1})
+        journal.append("end", {})
+    assert [(r.n, r.kind) for r in read(file)] == [(0, "start"), (1, "end")]
+
+
+def test_what_the_disk_refused_beside_the_campaign_is_told_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refused = journals._to_disk, threading.Event()
+
+    def refuse_once(descriptor: int) -> None:
+        if refused.is_set():
+            real(descriptor)
+        else:
+            refused.set()
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(journals, "_to_disk", refuse_once)
+    journal = Journal.create(tmp_path / "j")
+    journal.append("start", {})
+    assert refused.wait(10)
+    with pytest.raises(JournalError, match="Input/output error"):
+        journal.close()
+
+
+def test_a_line_that_is_too_long_is_refused_and_never_taken_for_a_torn_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "j"
+    with Journal.create(file) as journal:
+        for place in range(3):
+            journal.append("run", {"fill": "x" * (2000 if place == 1 else 10)})
+    before = file.read_bytes()
+    monkeypatch.setattr(journals, "LONGEST", 1000)
+    with pytest.raises(JournalError, match=r"line 2: is longer than 1,000 bytes"):
+        Journal.go_on(file)
+    assert file.read_bytes() == before
+    with Journal.create(tmp_path / "other") as journal:
+        journal.append("start", {})
+        with pytest.raises(JournalError, match=r"\(attach\) of 2,\d+ bytes is too long"):
+            journal.append("attach", {"fill": "x" * 2000})
+        journal.append("end", {})
+    assert [r.kind for r in read(tmp_path / "other")] == ["start", "end"]
+
+
+def test_half_a_surrogate_pair_does_not_end_a_campaign(tmp_path: Path) -> None:
+    file = tmp_path / "j"
+    with Journal.create(file) as journal:
+        journal.append("test", {"reason": "no file 'a\udc80b'"})
+    assert [r.body["reason"] for r in read(file)] == ["no file 'a?b'"]
