@@ -138,9 +138,16 @@ def _slack(before: Results, after: Results, allowed_ms: float) -> float:
 
 def _latencies(before: Results, after: Results, tolerance: float) -> Iterator[Change]:
     ours, theirs = _by_key(before.latencies), _by_key(after.latencies)
+    # Another bench measures under its own name: that it is another one is told with the subject.
+    benches = {"model", *(b.name for b in after.benches)}
+    others = {(t.requirement, t.path, t.bench) for t in after.latencies}
     for key, one in ours.items():
         other = theirs.get(key)
         if other is None:
+            if one.bench in benches and (one.requirement, one.path, one.bench) not in others:
+                name = f"{one.requirement} {one.path}".strip()
+                text = f"{name} on {one.bench}: was measured {one.n:,} times, now never"
+                yield Change("latency", f"{name}, measured", "worse", one.n, 0, text)
             continue
         for word, read in _FIGURES:
             was, now = read(one), read(other)

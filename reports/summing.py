@@ -63,7 +63,8 @@ def results_of(ledger: Ledger) -> Results:
     errors += [NotRun(t.name, t.reason, t.bench) for t in tests if t.outcome == "error"]
     verdict, why = judgement(ledger, tests, errors)
     item = ledger.item or DutResult("not determined", "external")
-    rule = next((b.rule for b in ledger.benches.values() if b.fidelity == "wire"), VIRTUAL)
+    wires = [b.rule for b in ledger.benches.values() if b.fidelity == "wire"]
+    rule = max(wires, key=lambda r: r.uncertainty_ms, default=VIRTUAL)
     cuts = ledger.attachments.get("cutsets")
     qualified = ledger.attachments.get("qualification")
     tree = ledger.attachments.get("fault tree")
@@ -86,7 +87,7 @@ def results_of(ledger: Ledger) -> Results:
         tests=tests,
         test_counts=dict(Counter(t.outcome for t in tests)),
         requirements=[
-            _requirement(ledger, name, known.get(name), cited[name], rule) for name in ledger.tallies
+            _requirement(ledger, name, known.get(name), cited[name]) for name in ledger.tallies
         ],
         cells_required=len(required_cells(ledger.capabilities)) if ledger.capabilities else 0,
         cells_missing=_missing(ledger),
@@ -174,9 +175,7 @@ def judgement(
     return Verdict.PASS, f"all {asked} requirements that were asked hold"
 
 
-def _requirement(
-    ledger: Ledger, name: str, known: Requirement | None, cited: int, rule: DecisionRule
-) -> RequirementResult:
+def _requirement(ledger: Ledger, name: str, known: Requirement | None, cited: int) -> RequirementResult:
     tally = ledger.tallies[name]
     asked = tally.asked
     vacuous = ledger.runs - asked
@@ -184,7 +183,6 @@ def _requirement(
     if vacuous:
         outcomes["vacuous"] = vacuous
     failed = tally.outcomes[Outcome.FAIL]
-    wire = "" if rule.uncertainty_ms == 0 else f"; on real lines guard bands, U = {rule.uncertainty_ms:g} ms"
     return RequirementResult(
         id=name,
         text=known.text if known else "",
@@ -200,8 +198,22 @@ def _requirement(
         failed=failed,
         undecided=asked - tally.held - failed,
         vacuous=vacuous,
-        rule=f"in virtual time simple acceptance, U = 0{wire}",
+        rule=_rule_in_short(ledger),
     )
+
+
+def _rule_in_short(ledger: Ledger) -> str:
+    """To be printed beside a limit; benches of merged evidence may have different uncertainties."""
+    benches: dict[float, list[str]] = {}
+    for bench in ledger.benches.values():
+        if bench.fidelity == "wire":
+            benches.setdefault(bench.rule.uncertainty_ms, []).append(bench.name)
+    if not benches:
+        return "in virtual time simple acceptance, U = 0"
+    told = ", ".join(
+        f"U = {u_ms:g} ms" + (f" ({', '.join(names)})" if len(benches) > 1 else "") for u_ms, names in benches.items()
+    )
+    return f"in virtual time simple acceptance, U = 0; on real lines guard bands, {told}"
 
 
 def _search(found: SearchLedger) -> SearchResult:

@@ -112,3 +112,16 @@ def test_sampled_rates_differ_only_if_their_intervals_do_not_meet(tmp_path: Path
     assert found(compare(none, few), "rate") == []
     assert found(compare(none, many), "rate")[0][0] == "worse"
     assert found(compare(many, none), "rate")[0][0] == "better"
+
+
+def test_what_is_no_longer_measured_is_worse(tmp_path: Path) -> None:
+    before = results(tmp_path / "a", [300.0] * 4)
+    after = replace(before, latencies=[])
+    told = "AVL-4 card unlock on model: was measured 4 times, now never"
+    assert found(compare(before, after), "latency") == [("worse", told)]
+    assert found(compare(after, before), "latency") == []
+
+
+def test_another_bench_measures_under_its_own_name(tmp_path: Path) -> None:
+    before = results(tmp_path / "a", [300.0] * 4, "emulated")
+    assert found(compare(before, replace(before, latencies=[], benches=[])), "latency") == []

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from fixtures.campaign import Campaign
 from fixtures.identity import bench_result
 from hardware.bench import load_bench
 from hardware.model import CAPABILITIES
-from reports.build import BuildError, attach, build, write_results
+from reports.build import BuildError, attach, build, fill, write_results
 from reports.combinations import Combinations
 from reports.fromjson import Mismatch, from_json
 from reports.journal import NAME, Journal
+from reports.ledger import Ledger
 from reports.results import Bin, DutResult, Results, ResultsError, RunLine, TestResult, run_lines
 from reports.resultsschema import results_schema
-from reports.summing import guarded
+from reports.summing import guarded, results_of
 from reports.tally import histogram
 from rig.brief import measured
 from rig.cli import main
@@ -351,3 +352,17 @@ def test_a_line_of_results_jsonl_can_be_read_alone(tmp_path: Path) -> None:
     made(tmp_path, ("run", run([tap(1)], faults=[["server.500", 0, None]])))
     (line,) = (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()
     assert from_json(RunLine, json.loads(line)).faults == [["server.500", 0.0, None]]
+
+
+def test_benches_of_different_uncertainty_are_both_printed_beside_the_limit(tmp_path: Path) -> None:
+    made(tmp_path, ("run", run([tap(300_000)])))
+    ledger = Ledger(REQUIREMENTS)
+    fill(ledger, tmp_path)
+    assert results_of(ledger).requirements[0].rule.count("U = ") == 2
+    (bench,) = ledger.benches.values()
+    ledger.benches["other"] = replace(bench, name="other", rule=guarded(bench.rule.uncertainty_ms + 5))
+    results = results_of(ledger)
+    u_ms = bench.rule.uncertainty_ms
+    both = f"guard bands, U = {u_ms:g} ms ({bench.name}), U = {u_ms + 5:g} ms (other)"
+    assert all(r.rule.endswith(both) for r in results.requirements)
+    assert results.rule == guarded(u_ms + 5)
