@@ -18,6 +18,7 @@ import pytest
 from reports.build import build
 from reports.journal import NAME, read
 from reports.results import Results, run_lines
+from rig.cli.certify import plugin_options
 
 ROOT = Path(__file__).parents[2]
 LAB = '''
@@ -54,8 +55,8 @@ TESTS = 14
 def command(folder: Path, out: Path, *more: str) -> list[str]:
     """pytest on the lab's tests."""
     return [
-        sys.executable, "-m", "pytest", str(folder), f"--rootdir={folder}", "-c", os.devnull, "-p", "fixtures.plugin",
-        "-p", "no:cacheprovider", "-q", f"--rig-out={out}", "--rig-seed=5", "--rig-scenarios=40",
+        sys.executable, "-m", "pytest", str(folder), f"--rootdir={folder}", "-c", os.devnull,
+        *plugin_options(), "-p", "no:cacheprovider", "-q", f"--rig-out={out}", "--rig-seed=5", "--rig-scenarios=40",
         f"--junitxml={out}/junit.xml", *more,
     ]  # fmt: skip
 
