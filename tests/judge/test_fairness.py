@@ -199,3 +199,12 @@ def test_who_opens_from_inside_needs_no_randomness(by_switch: bool) -> None:
         press(tape, 5.15)
     tape.moves(5.25, "U")
     assert (tape.verdict("SEC-8", 20).outcome is Outcome.FAIL) is not by_switch
+
+
+@pytest.mark.parametrize("in_vain", [True, False])
+def test_a_lock_in_vain_may_be_refused(in_vain: bool) -> None:
+    """AVL-10: a DUT whose motors stick answers with a fault; it must not, once the doors are locked."""
+    tape = Tape(Intent("lock", 1 * S, "bluetooth"), Fault("actuator.motor_stuck", 0, 9 * S), doors="unlocked")
+    tape.knows_the_clock().sends(1.1, "shut", command="lock").moves(1.2, "L", flips=not in_vain)
+    tape.answers(2.0, "shut", fault=11).told(2.0, "refused", "INTERNAL")
+    assert (tape.verdict("AVL-10", 40).outcome is Outcome.FAIL) is not in_vain
