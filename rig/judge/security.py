@@ -356,13 +356,14 @@ class Security:
         booted = any(at > f.origin_us for at in f.boots) or any(at > f.origin_us for at, _ in f.supplies)
         if not noise or booted or self._bus_disturbed():
             return
-        signs = sorted([h.at_us for h in f.hands if h.digest in f.signed] + f.auths + [m.start_us for m in f.movements])
+        done = {name for _at, _channel, name, fault in f.answers if not fault}
+        signs = [h.at_us for h in f.hands if h.digest in done] + f.auths + [m.start_us for m in f.movements]
         for before, after in pairwise(f.frames):
             quiet = before[0] + (number(before, 2) if before[1] == "skip" else 0)
             if after[0] - quiet <= HANG_US + self._u or not any(quiet - WORK_US <= at <= after[0] for at in noise):
                 continue
-            # A vehicle that nobody has asked anything for long may be asleep.
-            if any(after[0] - AWAKE_US <= at <= after[0] for at in signs):
+            # A vehicle that has done nothing for long may be asleep; garbage need not wake it.
+            if any(after[0] - AWAKE_US <= at <= quiet for at in signs):
                 self._fail("SEC-12", quiet, f"the DUT was silent for {(after[0] - quiet) / 1e6:.3f} s after garbage")
 
     def _bus_disturbed(self) -> bool:

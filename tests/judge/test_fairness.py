@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rig.judge import Outcome
-from rig.scenario import Fault, Intent
+from rig.scenario import Attack, Fault, Intent
 from rig.trace import Event, octets
 from tests.judge.tape import DOORS, EPOCH, LOCK_STATUS, Tape, edited, is_status, judged, status, us
 from tests.judge.vehicle_cases import press
@@ -208,3 +208,15 @@ def test_a_lock_in_vain_may_be_refused(in_vain: bool) -> None:
     tape.knows_the_clock().sends(1.1, "shut", command="lock").moves(1.2, "L", flips=not in_vain)
     tape.answers(2.0, "shut", fault=11).told(2.0, "refused", "INTERNAL")
     assert (tape.verdict("AVL-10", 40).outcome is Outcome.FAIL) is not in_vain
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_garbage_need_not_wake(answered: bool) -> None:
+    """SEC-12: a DUT that has done nothing for 60 s may sleep through garbage; one that has just worked may not stop."""
+    tape = Tape(Intent("lock", 70 * S, "bluetooth"), Attack("flood_bluetooth", 71 * S)).knows_the_clock()
+    tape.sends(70.1, "shut", command="lock", expires=90)
+    if answered:
+        tape.answers(70.3, "shut")
+    tape.hands(71, "noise", origin="malformed")
+    tape.silent = [(70.5, 80.0)]
+    assert (tape.verdict("SEC-12", 90).outcome is Outcome.FAIL) is answered
