@@ -25,6 +25,7 @@ from reports.traceability import waivers
 from rig.cli import parser
 from rig.faults import CATALOGUE
 from rig.judge.requirements import parse_requirements
+from rig.judge.judge import REQUIREMENTS
 from rig.scenario import Scenario
 from rig.world.attacker import KINDS
 
@@ -128,3 +129,8 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_readme_counts_the_requirements_right() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"all {len(REQUIREMENTS)} requirements" in readme
