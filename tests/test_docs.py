@@ -24,8 +24,8 @@ from reports.campaign import load_campaign
 from reports.traceability import waivers
 from rig.cli import parser
 from rig.faults import CATALOGUE
-from rig.judge.requirements import parse_requirements
 from rig.judge.judge import REQUIREMENTS
+from rig.judge.requirements import parse_requirements
 from rig.scenario import Scenario
 from rig.world.attacker import KINDS
 
