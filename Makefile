@@ -44,7 +44,8 @@ venv:
 # Writes requirements.lock anew from pyproject.toml, for every Python and platform at once.
 lock: venv
 	@$(RUN) -m pip install --quiet --target out/uv --upgrade uv
-	@out/uv/bin/uv pip compile pyproject.toml --extra dev --extra links --extra bluetooth --extra interop --universal --python-version 3.11 --generate-hashes \
+	@out/uv/bin/uv pip compile pyproject.toml --extra dev --extra links --extra bluetooth --extra interop \
+		--extra report --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-emit-index-url --no-emit-find-links --quiet --upgrade --output-file out/requirements.txt
 	@{ sed -n '/^#/p;/^[^#]/q' requirements.lock; cat out/requirements.txt; } > out/requirements.lock
 	@mv out/requirements.lock requirements.lock

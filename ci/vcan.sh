@@ -8,11 +8,13 @@
 # the command was not run, or nobody knows how it ended.
 #
 #   UNLOCK_RIG_VCAN=uml   take User-Mode Linux even if the host has vcan0
+#   UNLOCK_RIG_VCANS=N    make N interfaces, vcan0 and those after it (default 1)
 #   UNLOCK_RIG_VCAN_S=N   give up after N seconds (default 1800)
 
 set -u
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 mode=${UNLOCK_RIG_VCAN:-}
+count=${UNLOCK_RIG_VCANS:-1}
 limit=${UNLOCK_RIG_VCAN_S:-1800}
 packages="user-mode-linux iproute2 can-utils busybox-static kmod"
 
@@ -46,26 +48,32 @@ install_missing() { # what for, programs that must be there afterwards
 PATH=$PATH:/usr/sbin:/sbin
 # Tests that need vcan0 skip without it; with this promise they fail instead.
 export UNLOCK_RIG_HAS_VCAN=1
-made=
+made=()
 host_vcan() {
+    local number name
     [ "$mode" = uml ] && return 1
-    if [ ! -e /sys/class/net/vcan0 ]; then
-        may_root && command -v ip >/dev/null || return 1
-        $as_root modprobe vcan 2>/dev/null
-        $as_root ip link add dev vcan0 type vcan mtu 72 2>/dev/null || return 1
-        made=1
-    fi
-    (( $(cat /sys/class/net/vcan0/flags) & 1 )) || { may_root && $as_root ip link set vcan0 up; }
+    for (( number = 0; number < count; number++ )); do
+        name=vcan$number
+        if [ ! -e /sys/class/net/$name ]; then
+            may_root && command -v ip >/dev/null || return 1
+            $as_root modprobe vcan 2>/dev/null
+            $as_root ip link add dev "$name" type vcan mtu 72 2>/dev/null || return 1
+            made+=("$name")
+        fi
+        (( $(cat /sys/class/net/$name/flags) & 1 )) || { may_root && $as_root ip link set "$name" up; } || return 1
+    done
 }
+unmake() { for name in "${made[@]}"; do $as_root ip link delete "$name"; done; }
 
 if host_vcan; then
     install_missing "watching the bus" candump
     say "vcan0 of this host"
     "$@"
     status=$?
-    [ -n "$made" ] && $as_root ip link delete vcan0
+    unmake
     exit $status
 fi
+unmake
 
 # --- under User-Mode Linux --------------------------------------------------------------------------
 
@@ -129,8 +137,10 @@ busybox mknod -m 666 dev/random c 1 8
 busybox mknod -m 666 dev/urandom c 1 9
 busybox mknod -m 666 dev/tty c 5 0
 ip link set lo up
-ip link add dev vcan0 type vcan mtu 72
-ip link set vcan0 up
+for (( number = 0; number < $count; number++ )); do
+    ip link add dev "vcan\$number" type vcan mtu 72
+    ip link set "vcan\$number" up
+done
 set +e
 chroot /run/root /bin/bash "$work/command" 2>&1
 echo \$? > "$work/status.new"

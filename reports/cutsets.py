@@ -5,10 +5,11 @@ Shows what was found; finds nothing. Colours are those of Okabe and Ito, and not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
+from typing import Any
 
-from rig.cutsets import CutSets, WayCuts
+from rig.cutsets import Alone, CutSets, WayCuts
 from rig.faults import CATALOGUE, NEEDS, PATHS
 from rig.faults.mode import Mode
 from rig.faulttree import Node, fault_tree
@@ -121,6 +122,28 @@ def as_document(cuts: CutSets, tree: Node, defect: str | None = None) -> dict[st
         },
         "tree": _node_document(tree),
     }
+
+
+def from_document(document: Mapping[str, Any]) -> CutSets:
+    """Cut sets again from what `as_document` made of them; what was found stays as it was found."""
+    ways = {
+        name: WayCuts(
+            way=name,
+            found=tuple(frozenset(cut) for cut in way["found"]),
+            declared=tuple(frozenset(cut) for cut in way["declared"]),
+            runs=way["runs"],
+            largest=way["largest"],
+            complete=way["complete"],
+        )
+        for name, way in document["ways"].items()
+    }
+    alone = tuple(Alone(mode, tuple(a["out"]), tuple(a["may"])) for mode, a in document["alone"].items())
+    cuts = CutSets(
+        document["modes"], tuple(document["unbroken"]), alone, ways, tuple(document["unsupported"]), document["runs"]
+    )
+    # Not as this version would judge it, but as it was judged.
+    object.__setattr__(cuts, "findings", tuple(document["findings"]))
+    return cuts
 
 
 def _node_document(node: Node) -> dict[str, object]:

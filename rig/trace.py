@@ -9,11 +9,13 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `can` | id, data, sender | a frame was complete on the body CAN |
 | `skip` | delta_us | that much of idle cycles was skipped after this instant |
 | `fault` | index, mode, on (1, 0) | edge of the scenario's fault number index |
+| `healed` | – | every failure but the lasting states is over; 10 s later each way in is asked once more |
+| `boot` | count | the DUT said on its console that it is ready, for the count-th time |
 | `step` | name | a protocol step was reached (only when they are noted) |
 | `intent` | index, want, via | the driver wishes something |
 | `act` | index, path | first act of an intent on a path (for the card: the tap) |
 | `session` | index, "warm" or "cold" | what the phone believed when its Bluetooth attempt of that intent began |
-| `told` | index, what, detail | what the driver was told: opened, locked, refused, unknown |
+| `told` | index, what, detail | what they were told: opened, locked, driving, done, refused, unknown |
 | `sign` | digest, index, key, channel, command, epoch, counter, expires_at, flaw | signed; flaw: wrong on purpose |
 | `keyop` | index, subject, what, fault | answer to an operation on the key list: revoke … enrol, 0 for done |
 | `doubt` | key, asked_us | session info that answers that client's handshake does not authenticate |
@@ -45,6 +47,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 Field = int | str | bytes
 Event = tuple[int, str, *tuple[Field, ...]]
@@ -69,11 +72,15 @@ class Trace:
 
     def text(self) -> str:
         """One line an event; equal runs give equal text."""
+        events = cast("list[tuple[Any, ...]]", self.events)
+        # Most events are frames, and every run of a search is hashed: the f-string halves the time.
         return "".join(
-            f"{event[0]} {event[1]}"
-            + "".join(f" {f.hex() if isinstance(f, bytes) else f}" for f in event[2:])
-            + "\n"
-            for event in self.events
+            [
+                f"{e[0]} can {e[2]} {e[3].hex()} {e[4]}\n"
+                if e[1] == "can"
+                else " ".join([f.hex() if isinstance(f, bytes) else str(f) for f in e]) + "\n"
+                for e in events
+            ]
         )
 
     def hash(self) -> str:

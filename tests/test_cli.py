@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import signal
@@ -52,7 +53,10 @@ def card_while_bus_off(tmp_path: Path) -> Path:
     return file
 
 
-COMMANDS = ("", "certify", "replay", "faults", "cutsets", "ecu", "defects", "bench", "version")
+COMMANDS = (
+    "", "certify", "resume", "sample", "search", "merge", "compare", "results", "replay", "faults", "cutsets", "ecu",
+    "defects", "bench", "version",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -141,9 +145,9 @@ def test_a_broken_scenario_names_file_and_mend(tmp_path: Path, capsys: pytest.Ca
 
 def test_certify_on_the_model_passes_and_leaves_a_report(tmp_path: Path) -> None:
     out = tmp_path / "report ü"
-    run = rig("certify", "--bench", "model", "--seed", "7", "--out", str(out), cwd=tmp_path)
+    run = rig("certify", "--bench", "model", "--seed", "7", "--scenarios", "1000", "--out", str(out), cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.splitlines()[-1] == f"report: {out / 'report.html'}"
+    assert run.stdout.splitlines()[-2:] == [f"report: {out / 'report.html'}", f"report: {out / 'report.pdf'}"]
     assert "verdict: pass" in run.stdout
     results = json.loads((out / "results.json").read_text("utf-8"))
     assert results["verdict"] == "pass"
@@ -154,10 +158,14 @@ def test_certify_on_the_model_passes_and_leaves_a_report(tmp_path: Path) -> None
     page = (out / "report.html").read_text("utf-8")
     assert "SAF-3" in page
     assert 'src="http' not in page, "self-contained"
+    assert "As declared" in page, "cut sets"
+    assert (out / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert "SAF-3" in (out / "working.html").read_text("utf-8")
 
 
 def test_certify_finds_a_defect_and_shrinks_it(tmp_path: Path) -> None:
-    run = rig("certify", "--bench", "model", "--defect", "no_expiry", "--out", str(tmp_path), cwd=tmp_path)
+    run = rig("certify", "--bench", "model", "--defect", "no_expiry", "--scenarios", "100", "--out", str(tmp_path),
+              cwd=tmp_path)  # fmt: skip
     assert run.returncode == 1, run.stdout + run.stderr
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))
     failures = {f["requirement"]: f for f in results["failures"]}
@@ -166,6 +174,7 @@ def test_certify_finds_a_defect_and_shrinks_it(tmp_path: Path) -> None:
         assert failure["entries"] <= 3
         assert (tmp_path / failure["picture_file"]).is_file()
         assert "viewBox" in (tmp_path / "report.html").read_text("utf-8")
+        assert failure["replay"] in html.unescape((tmp_path / "report.html").read_text("utf-8"))
     file = tmp_path / failures["SEC-3"]["scenario_file"]
     assert exit_code("replay", str(file), "--defect", "no_expiry") == 1
     assert exit_code("replay", str(file)) == 0

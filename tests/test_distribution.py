@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ROOMS = ("rig", "fixtures", "hardware", "reports")
-KINDS = frozenset({".py", ".dbc", ".toml", ".typed"})
+KINDS = frozenset({".py", ".dbc", ".toml", ".css", ".json", ".typ", ".otf", ".ttf", ".woff2", ".txt", ".typed"})
 
 
 def locked() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The documentation's code works: every code block of README and docs is run, or held against what it describes.
 
 Rules: `python` blocks are tests and run under pytest on the model bench; `json` blocks with a format are scenarios and
-are played; `toml` blocks are benches and are loaded; of `console` and `bash` blocks every `rig` and `make` command must
-exist with its options. Blocks called `text` are pictures and output.
+are played; `toml` blocks are benches, campaigns, requirements or waivers and are loaded; of `console` and `bash`
+blocks every `rig` and `make` command must exist with its options. Blocks called `text` are pictures and output.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,12 @@ import pytest
 
 from hardware.bench import load_bench
 from hardware.vehicle import emulated_model
+from reports.campaign import load_campaign
+from reports.traceability import waivers
 from rig.cli import parser
 from rig.faults import CATALOGUE
+from rig.judge.judge import REQUIREMENTS
+from rig.judge.requirements import parse_requirements
 from rig.scenario import Scenario
 from rig.world.attacker import KINDS
 
@@ -74,10 +79,22 @@ def test_json_is_a_scenario_that_plays(block: str) -> None:
 
 
 @pytest.mark.parametrize("block", list(blocks("toml")))
-def test_toml_is_a_bench(block: str, tmp_path: Path) -> None:
-    file = tmp_path / "bench.toml"
-    file.write_text(block, encoding="utf-8")
-    assert load_bench(str(file)).name
+def test_toml_is_read(block: str, tmp_path: Path) -> None:
+    """By whom it is for: waivers, campaigns, requirements (known by their texts), or benches."""
+    tables = tomllib.loads(block)
+    if "laboratory" in tables:
+        file = tmp_path / "campaign.toml"
+        file.write_text(block, encoding="utf-8")
+        assert load_campaign(file).laboratory.name
+        return
+    if "waiver" in tables:
+        assert waivers.parse(block, "docs")
+    elif all(isinstance(table, dict) and "text" in table for table in tables.values()):
+        assert parse_requirements(block, "docs")
+    else:
+        file = tmp_path / "bench.toml"
+        file.write_text(block, encoding="utf-8")
+        assert load_bench(str(file)).name
 
 
 def commands() -> Iterator[object]:
@@ -112,3 +129,8 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_readme_counts_the_requirements_right() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"all {len(REQUIREMENTS)} requirements" in readme

@@ -157,7 +157,8 @@ class Access:
         if command.sig_type != _SIGNATURE_OF[link.source]:
             self._plain(link, command.routing, command.uuid, Fault.BAD_PARAMETER)
             return
-        if not core.random_works():
+        if not core.random_works() and not core.epoch:
+            # Nothing can be meant for this life yet.
             self._plain(link, command.routing, command.uuid, Fault.INTERNAL)
             return
         asked = Asked(link, command, key, vcp.shared_key(core.config.identity, command.public))
@@ -190,6 +191,9 @@ class Access:
         core, command, key = self.core, asked.command, asked.key
         # The counter is used up whatever else is wrong: what was refused once must never be taken later.
         used = core.freshness.counter(key, command.counter)
+        if not core.random_works():
+            self._plain(asked.link, command.routing, command.uuid, Fault.INTERNAL)
+            return
         fault = core.freshness.lifetime(command.expires_at) or used
         if fault is not None:
             self._resynchronise(asked, fault)

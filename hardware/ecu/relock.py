@@ -30,6 +30,7 @@ class Relock:
         self.core = core
         self._timer = core.timers.timer(self._due)
         self._unlocked_us = core.cpu.now
+        self._locking = False
 
     def ready(self) -> None:
         """The ECU is ready: goes on counting for doors that were unlocked before the reset."""
@@ -41,8 +42,9 @@ class Relock:
     def unlocking(self, source: Source) -> None:
         """An order to unlock is about to be carried out; noted first, so that a reset does not lose it."""
         image = self.core.store.image
+        # Who opens from inside while the doors lock themselves wants them open: this relock is over.
         due = (
-            (source in CREDENTIALS or image.relock_due)
+            (source in CREDENTIALS or (image.relock_due and not self._locking))
             and not image.relock_ban
             and source is not Source.CRASH
         )
@@ -92,6 +94,7 @@ class Relock:
         if self.core.locks.moving:
             self.core.timers.set(self._timer, self.core.cpu.now + 200_000)
             return
+        self._locking = True
         self.core.locks.order(Order("L", Source.RELOCK, self._permit, self._done))
 
     def _permit(self) -> Reason | None:
@@ -100,8 +103,9 @@ class Relock:
         return None
 
     def _done(self, fault: Reason | None) -> None:
+        self._locking = False
         if fault is None:
             self.locked()
-        else:
+        elif self.core.store.image.relock_due:
             # Not given up: a door that did not lock is tried again, as long as nobody opened one.
             self.core.timers.set(self._timer, self.core.cpu.now + self.RELOCK_US)

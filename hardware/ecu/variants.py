@@ -48,16 +48,16 @@ class ReaderNotRepeated(CardReader):
         self._repeated = True
 
 
-class Status92(Status):
-    """LockStatus every 92 ms; 90 to 110 are legal."""
+class Status93(Status):
+    """LockStatus every 93 ms; 90 to 110 are legal, and other work may delay a frame by 2 ms."""
 
-    CYCLE_US = 92_000
+    CYCLE_US = 93_000
 
 
-class Status108(Status):
-    """LockStatus every 108 ms."""
+class Status107(Status):
+    """LockStatus every 107 ms."""
 
-    CYCLE_US = 108_000
+    CYCLE_US = 107_000
 
 
 class ExtraAtOnce(Status):
@@ -230,14 +230,14 @@ _ALL: tuple[tuple[str, str, _PartsOf], ...] = (
     ("boot_50ms", "is ready 50 ms after power-up", lambda p: replace(p, boot_us=50_000)),
     ("boot_950ms", "is ready 950 ms after power-up", lambda p: replace(p, boot_us=950_000)),
     (
-        "status_92ms",
-        "sends LockStatus every 92 ms",
-        lambda p: replace(p, status=Status92, idle_skip=False),
+        "status_93ms",
+        "sends LockStatus every 93 ms",
+        lambda p: replace(p, status=Status93, idle_skip=False),
     ),
     (
-        "status_108ms",
-        "sends LockStatus every 108 ms",
-        lambda p: replace(p, status=Status108, idle_skip=False),
+        "status_107ms",
+        "sends LockStatus every 107 ms",
+        lambda p: replace(p, status=Status107, idle_skip=False),
     ),
     ("extra_at_once", "sends the extra LockStatus at once", lambda p: replace(p, status=ExtraAtOnce)),
     ("extra_after_17ms", "sends the extra LockStatus after 17 ms", lambda p: replace(p, status=ExtraLate)),

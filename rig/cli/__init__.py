@@ -11,7 +11,30 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hardware.benchfile import BenchError
-from rig.cli import benches, certify, cutsets, defects, ecu, faults, qualify, replay, search, vehicle, version
+from rig.cli import (
+    amend,
+    benches,
+    certify,
+    compare,
+    cutsets,
+    defects,
+    ecu,
+    faults,
+    keys,
+    merge,
+    qualify,
+    replay,
+    report,
+    results,
+    resume,
+    sample,
+    search,
+    sign,
+    trace,
+    vehicle,
+    verify,
+    version,
+)
 from rig.cli.words import PASS, UNDECIDED, USAGE, complain
 from rig.scenario import ScenarioError
 
@@ -49,7 +72,10 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for module in (certify, search, qualify, replay, faults, cutsets, ecu, vehicle, defects, benches, version):
+    for module in (
+        certify, resume, report, search, sample, qualify, replay, compare, merge, faults, cutsets, ecu, vehicle,
+        defects, benches, trace, results, keys, sign, verify, amend, version,
+    ):  # fmt: skip
         module.add_to(commands)
     return top
 

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from fixtures.campaign import LOGS
 from fixtures.plugin import MARK
+from fixtures.recording import STOPPED
 from hardware.bench import load_bench
-from reports.results import Results, ResultsError, Verdict
-from rig.cli import defects
-from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, seed
+from reports.build import BuildError, attach, write_results
+from reports.campaign import CampaignError, load_campaign
+from reports.cutsets import as_document, as_text
+from reports.journal import JournalError
+from reports.results import FILE, Results, ResultsError, Verdict
+from reports.signing.manifest import SIGNATURES
+from rig.cli import cutsets, defects, report
+from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, count, seed
+from rig.cutsets import explore
+from rig.faulttree import fault_tree
 
 if TYPE_CHECKING:
     from rig.cli.words import Commands
@@ -30,7 +41,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Runs the certification suite: every combination of server, network and Bluetooth failures, every path against
 every failure mode, attackers, supply failures, and properties over random timings, in virtual time; then a fixed
-table on the bench's real lines. Ends with the verdict and where the report lies."""
+table on the bench's real lines. Ends with the verdict and where the report lies: report.html, and report.pdf where
+typst is installed; working.html is pytest's own view."""
 EPILOG = """\
 examples:
   rig certify                              on the emulated ECU, as a process behind CAN and serial
@@ -39,6 +51,11 @@ examples:
   rig certify --seed 7                     the same random choices again"""
 EVERY_S = 5.0
 """Without a terminal, a line of progress at most this often."""
+MADE = (
+    "results.json", "results.jsonl", "report.html", "report.pdf", "working.html", "junit.xml", "pytest.log",
+    "cutsets.json", "trace.csv",
+)  # fmt: skip
+"""What a run leaves, beside the folder of failures; that of the run before goes."""
 STYLES = {"pass": "green", "conditional pass": "green", "fail": "bold red", "error": "bold red"}
 
 
@@ -62,6 +79,19 @@ def add_to(commands: Commands) -> None:
         default=None,
         help="seed of every random choice (default: a fresh one)",
     )
+    command.add_argument(
+        "--scenarios",
+        type=count,
+        metavar="N",
+        default=None,
+        help="how many scenarios the search in the suite tries (default: 10000)",
+    )
+    command.add_argument(
+        "--campaign", type=Path, metavar="FILE", help="what only people know, for the report: `rig report --template`"
+    )
+    command.add_argument(
+        "--no-cutsets", action="store_false", dest="cutsets", help="leave cut sets and fault tree out (some seconds)"
+    )
     add_defect(command)
     command.set_defaults(run=run)
 
@@ -74,50 +104,101 @@ def run(options: argparse.Namespace) -> int:
     if options.defect is not None and bench.dut.kind != "emulated":
         complain(f"--defect: bench {bench.name} has a real ECU; defects are planted in the emulated one")
         return USAGE
+    if options.campaign is not None:
+        # Before the work, not after it.
+        try:
+            load_campaign(options.campaign)
+        except CampaignError as error:
+            complain(f"--campaign {error}")
+            return USAGE
     out: Path = options.out.resolve()
+    if (out / SIGNATURES).exists():
+        complain(f"--out {options.out}: holds signed evidence, which is not written over; name another folder")
+        return USAGE
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for stale in ("results.json", "report.html", "junit.xml", "pytest.log"):
+        for stale in MADE:
             (out / stale).unlink(missing_ok=True)
-        for old in (out / "failures").glob("*"):
+        for old in (*(out / "failures").glob("*"), *(out / LOGS).glob("*.trace.jsonl"), *out.glob("journal*.jsonl")):
             old.unlink()
     except OSError as error:
         complain(f"--out {options.out}: cannot be written ({error.strerror}); name another folder")
         return USAGE
-    log = out / "pytest.log"
-    with log.open("w", encoding="utf-8") as writing:
-        code = _pytest(_command(options, out), writing.write)
+    command = _command(options.bench, out, options.defect, options.scenarios)
+    if options.seed is not None:
+        command.append(f"--rig-seed={options.seed}")
+    told = {
+        "bench": options.bench, "defect": options.defect, "cutsets": options.cutsets, "scenarios": options.scenarios,
+        "campaign": None if options.campaign is None else str(options.campaign),
+    }  # fmt: skip
+    command.append(f"--rig-command={json.dumps(told)}")
+    return _carry_out(command, out, told, emulated=bench.dut.kind == "emulated")
+
+
+def go_on(out: Path, told: Mapping[str, Any]) -> int:
+    """Goes on with a campaign that broke off.
+
+    Args:
+        out: its folder.
+        told: what it was begun with, as its journal has it.
+    """
+    bench = load_bench(told["bench"])
+    if defects.check(told["defect"]):
+        return USAGE
+    command = _command(told["bench"], out, told["defect"], told.get("scenarios"))
+    command += ["--rig-resume", f"--rig-command={json.dumps(dict(told))}"]
+    return _carry_out(command, out, told, emulated=bench.dut.kind == "emulated")
+
+
+def _carry_out(command: list[str], out: Path, told: Mapping[str, Any], *, emulated: bool) -> int:
+    """Runs the suite, then makes everything that is made of its journal."""
+    (out / FILE).unlink(missing_ok=True)
+    log = _Log(out / "pytest.log")
+    code = _pytest(command, log.write)
     try:
-        results = Results.load(out / "results.json")
+        results = Results.load(out / FILE)
     except ResultsError:
-        complain(f"the suite did not come to its end (pytest's exit code {code}); {log} says why")
-        _tail(log)
+        if log.stopped:
+            complain(log.stopped)
+            return UNDECIDED
+        complain(f"the suite did not come to its end (pytest's exit code {code}); {log.file} says why")
+        for line in log.last:
+            print(line, file=sys.stderr)
+        return UNDECIDED
+    try:
+        if emulated and told["cutsets"] and results.cutsets is None:
+            _cutsets(told["defect"], out)
+            results = write_results(out)
+    except (JournalError, BuildError) as error:
+        complain(str(error))
         return UNDECIDED
     _summary(results, out)
-    return Verdict(results.verdict).exit_code
+    written = report.make(out, None if told["campaign"] is None else Path(told["campaign"]))
+    return written or Verdict(results.verdict).exit_code
 
 
-def _command(options: argparse.Namespace, out: Path) -> list[str]:
+def _command(bench: str, out: Path, defect: str | None, scenarios: int | None) -> list[str]:
     suite = str(files("rig.suite"))
     command = [
         sys.executable, "-m", "pytest", suite, f"--rootdir={suite}", "-c", os.devnull, "--import-mode=importlib",
         "-p", "no:cacheprovider", "-q", "--tb=short", "-ra", "--rig-progress",
-        f"--bench={options.bench}", f"--rig-out={out}",
-        f"--html={out / 'report.html'}", "--self-contained-html", f"--junitxml={out / 'junit.xml'}",
+        f"--bench={bench}", f"--rig-out={out}",
+        f"--html={out / 'working.html'}", "--self-contained-html", f"--junitxml={out / 'junit.xml'}",
     ]  # fmt: skip
-    if not _plugin_is_installed():
-        command += ["-p", "fixtures.plugin"]
-    if options.seed is not None:
-        command.append(f"--rig-seed={options.seed}")
-    if options.defect is not None:
-        command.append(f"--defect={options.defect}")
+    command += plugin_options()
+    if scenarios is not None:
+        command.append(f"--rig-scenarios={scenarios}")
+    if defect is not None:
+        command.append(f"--defect={defect}")
     return command
 
 
-def _plugin_is_installed() -> bool:
+def plugin_options() -> list[str]:
+    """What makes pytest load the rig's plugin where the distribution is not installed."""
     from importlib.metadata import entry_points
 
-    return any(entry.value == "fixtures.plugin" for entry in entry_points(group="pytest11"))
+    installed = any(entry.value == "fixtures.plugin" for entry in entry_points(group="pytest11"))
+    return [] if installed else ["-p", "fixtures.plugin"]
 
 
 class Writer(Protocol):
@@ -214,8 +295,18 @@ def _lines() -> Iterator[Writer]:
     yield show
 
 
+def _cutsets(defect: str | None, out: Path) -> None:
+    """What keeps the driver out, for the report."""
+    with cutsets.asking(defect, os.cpu_count() or 1) as ask:
+        cuts = explore(ask)
+    document = as_document(cuts, fault_tree(cuts), defect)
+    (out / "cutsets.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    attach(out, "cutsets", "cutsets.json", document)
+    attach(out, "fault tree", "", {"text": as_text(cuts, defect)})
+
+
 def _summary(results: Results, out: Path) -> None:
-    """The table of requirements, the failures, the verdict, and where the report lies."""
+    """The table of requirements, the failures and the verdict."""
     screen = console()
     if screen.is_terminal:
         table = Table("requirement", "verdict", "held", "failed", "not asked", "tightest", title=None)
@@ -237,7 +328,8 @@ def _summary(results: Results, out: Path) -> None:
                 markup=False,
             )
     for f in results.failures:
-        screen.print(f"{f.requirement} failed: {f.text}\n  {f.replay}", markup=False, soft_wrap=True)
+        replay = f.replay.replace(f.scenario_file, shlex.quote(str(out / f.scenario_file)))
+        screen.print(f"{f.requirement} failed: {f.text}\n  {replay}", markup=False, soft_wrap=True)
     for n in results.undecided:
         screen.print(f"not decided: {n.test}: {n.reason}", markup=False, soft_wrap=True)
     for reason, number in Counter(n.reason for n in results.skipped).items():
@@ -248,9 +340,20 @@ def _summary(results: Results, out: Path) -> None:
     screen.print(f"{size} in {results.seconds:.0f} s; again: {results.again}", markup=False, soft_wrap=True)
     style = STYLES.get(results.verdict, "yellow")
     screen.print(f"[{style}]verdict: {results.verdict}[/{style}], {results.why}")
-    screen.print(f"report: {out / 'report.html'}", markup=False, soft_wrap=True)
 
 
-def _tail(log: Path) -> None:
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]:
-        print(line, file=sys.stderr)
+class _Log:
+    """pytest's output in a file, and its last lines in hand: a full disk must not hide why the suite stopped."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.last: deque[str] = deque(maxlen=15)
+        self.stopped = ""
+
+    def write(self, text: str) -> None:
+        """Takes a line."""
+        self.last.append(text.rstrip("\n"))
+        if text.startswith(STOPPED):
+            self.stopped = text.removeprefix(STOPPED).strip()
+        with contextlib.suppress(OSError), self.file.open("a", encoding="utf-8") as writing:
+            writing.write(text)

@@ -7,21 +7,36 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 from rich.table import Table
 
-from fixtures.campaign import versions
+from fixtures.campaign import Campaign, versions
 from fixtures.casefile import write_case
+from hardware.bench import load_bench
 from hardware.vehicle import emulated_model
+from reports.build import BuildError
+from reports.journal import JournalError
 from rig.cli import defects
 from rig.cli.cutsets import jobs
-from rig.cli.words import FAIL, PASS, UNDECIDED, USAGE, add_command, add_defect, complain, console, seed
+from rig.cli.words import (
+    FAIL,
+    PASS,
+    UNDECIDED,
+    USAGE,
+    add_command,
+    add_defect,
+    complain,
+    console,
+    count,
+    seed,
+)
 from rig.corpus import Corpus, CorpusError, confirm
 from rig.judge.judge import REQUIREMENTS
 from rig.judge.verdicts import Outcome
@@ -57,7 +72,7 @@ def add_to(commands: Commands) -> None:
     """Adds the command."""
     command = add_command(commands, "search", "look for scenarios that an ECU fails", DESCRIPTION, EPILOG)
     long = command.add_mutually_exclusive_group()
-    long.add_argument("--scenarios", type=_count, metavar="N", help=f"so many (default: {DEFAULT_SCENARIOS:,})")
+    long.add_argument("--scenarios", type=count, metavar="N", help=f"so many (default: {DEFAULT_SCENARIOS:,})")
     long.add_argument("--minutes", type=_minutes, metavar="M", help="for so long")
     command.add_argument(
         "--strategy", choices=list(STRATEGIES), default="default", metavar="NAME", help="how (default: default)"
@@ -77,13 +92,6 @@ def add_to(commands: Commands) -> None:
     command.set_defaults(run=run)
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of scenarios")
-    return value
-
-
 def _minutes(text: str) -> float:
     value = float(text)
     if not 0 < value <= 100_000:
@@ -98,53 +106,129 @@ def run(options: argparse.Namespace) -> int:
         return PASS
     if defects.check(options.defect):
         return USAGE
-    screen = console()
     number = options.seed if options.seed is not None else secrets.randbelow(1 << 32)
-    try:
-        corpus = Corpus.load(options.corpus, warn=complain)
-        options.out.mkdir(parents=True, exist_ok=True)
-    except CorpusError as error:
-        complain(str(error))
-        return USAGE
-    except OSError as error:
-        complain(f"--out {options.out}: cannot be written ({error.strerror}); name another folder")
-        return USAGE
     scenarios = options.scenarios
     if scenarios is None and options.minutes is None:
         scenarios = DEFAULT_SCENARIOS
-    screen.print(f"strategy {options.strategy}, seed {number}, {options.jobs} processes", markup=False)
-    known = _try_corpus(corpus, options.defect)
-    if known.runs:
-        screen.print(f"corpus {options.corpus}: {known.runs} scenarios tried, {len(known.found)} fail", markup=False)
-    swarm = Swarm(partial(emulated_model, options.defect), emulated_model, options.strategy, number, options.jobs)
-    stopped = False
+    told = {
+        "strategy": options.strategy, "seed": number, "scenarios": scenarios, "minutes": options.minutes,
+        "jobs": options.jobs, "defect": options.defect, "first": options.first,
+        "corpus": str(options.corpus.resolve()),
+    }  # fmt: skip
+    out: Path = options.out.resolve()
     try:
-        with _shown(scenarios, options.minutes) as show:
-            swarm.search(
-                scenarios,
-                None if options.minutes is None else options.minutes * 60,
-                enough=lambda findings: options.first and bool(findings.found),
-                progress=show,
+        out.mkdir(parents=True, exist_ok=True)
+        campaign = _campaign(out, told)
+        campaign.clear(resumed=False)
+    except OSError as error:
+        complain(f"--out {options.out}: cannot be written ({error.strerror}); name another folder")
+        return USAGE
+    except JournalError as error:
+        complain(f"--out {error}")
+        return USAGE
+    return _search(campaign, told, 0.0)
+
+
+def go_on(out: Path, told: Mapping[str, Any]) -> int:
+    """Goes on with a search that broke off.
+
+    Raises:
+        JournalError: its journal cannot be gone on with.
+    """
+    campaign = _campaign(out, told)
+    campaign.clear(resumed=True)
+    campaign.go_on()
+    before = (
+        datetime.fromisoformat(last) - datetime.fromisoformat(first)
+        for source in campaign.ledger.sources for first, last in source.segments
+    )  # fmt: skip
+    return _search(campaign, told, sum(t.total_seconds() for t in before))
+
+
+def _campaign(out: Path, told: Mapping[str, Any]) -> Campaign:
+    bench = load_bench("model")
+    long = f"--minutes {told['minutes']:g}" if told["minutes"] is not None else f"--scenarios {told['scenarios']}"
+    defect = f" --defect {told['defect']}" if told["defect"] else ""
+    return Campaign(
+        bench=bench.name, defect=told["defect"], seed=told["seed"], out=out, capabilities=frozenset(), keep=True,
+        described=bench, what="search", command=dict(told),
+        again=f"rig search --strategy {told['strategy']} --seed {told['seed']} {long}{defect}",
+    )  # fmt: skip
+
+
+def _search(campaign: Campaign, told: Mapping[str, Any], before_s: float) -> int:
+    """Searches from where the journal stands, shows progress, shrinks and writes what was found."""
+    screen = console()
+    strategy, number, defect = told["strategy"], told["seed"], told["defect"]
+    try:
+        corpus = Corpus.load(Path(told["corpus"]), warn=complain)
+    except CorpusError as error:
+        complain(str(error))
+        return USAGE
+    screen.print(f"strategy {strategy}, seed {number}, {told['jobs']} processes", markup=False)
+    try:
+        begin = campaign.search_begins(strategy, number, told["scenarios"])
+        known = Findings() if begin else _try_corpus(corpus, defect)
+        campaign.test = "corpus"
+        campaign.absorb(known)
+        campaign.test = ""
+        if known.runs:
+            screen.print(
+                f"corpus {told['corpus']}: {known.runs} scenarios tried, {len(known.found)} fail", markup=False
             )
-    except KeyboardInterrupt:
-        stopped = True
-        complain("stopped by Ctrl-C; this was found until then")
-    swarm.findings.found[:0] = known.found
-    _summary(swarm)
-    shrunk = _keep(swarm.findings.found, options, corpus, number)
-    again = f"rig search --strategy {options.strategy} --seed {number} --scenarios {swarm.findings.runs}" + (
-        f" --defect {options.defect}" if options.defect else ""
+        swarm = Swarm(
+            partial(emulated_model, defect), emulated_model, strategy, number, told["jobs"],
+            keep=campaign.search_batch(strategy, number), begin=begin,
+        )  # fmt: skip
+        if begin:
+            seen, swarm.findings.found = campaign.searched(strategy, number)
+            for names in seen:
+                swarm.coverage.add(names)
+        stopped = _run(swarm, told, before_s)
+        wanted = told["scenarios"]
+        exhausted = swarm.exhausted and (wanted is None or begin + swarm.findings.runs < wanted)
+        if not stopped:
+            campaign.write("searched", {"strategy": strategy, "seed": number, "exhausted": exhausted})
+        swarm.findings.found[:0] = known.found
+        _summary(swarm)
+        shrunk = _keep(swarm.findings.found, campaign, corpus, number)
+        campaign.end(stopped, main=True)
+    except (JournalError, BuildError) as error:
+        complain(str(error))
+        return UNDECIDED
+    runs = begin + swarm.findings.runs
+    again = f"rig search --strategy {strategy} --seed {number} --scenarios {runs}" + (
+        f" --defect {defect}" if defect else ""
     )
     screen.print(f"again: {again}", markup=False, soft_wrap=True)
     for scenario, text in swarm.findings.errors[:3]:
         complain(f"the rig failed: {text}\n{scenario.to_json()}")
     if swarm.findings.found:
-        screen.print(f"verdict: fail, {len(swarm.findings.found):,} of {swarm.findings.runs:,} runs", markup=False)
+        screen.print(f"verdict: fail, {len(swarm.findings.found):,} of {runs:,} runs", markup=False)
         return FAIL if shrunk else UNDECIDED
     if swarm.findings.errors or stopped:
         return UNDECIDED
-    screen.print(f"verdict: pass, nothing fails in {swarm.findings.runs:,} runs", markup=False)
+    screen.print(f"verdict: pass, nothing fails in {runs:,} runs", markup=False)
     return PASS
+
+
+def _run(swarm: Swarm, told: Mapping[str, Any], before_s: float) -> bool:
+    """Searches; returns whether Ctrl-C stopped it."""
+    minutes = told["minutes"]
+    if told["first"] and swarm.findings.found:
+        return False
+    try:
+        with _shown(told["scenarios"], minutes) as show:
+            swarm.search(
+                told["scenarios"],
+                None if minutes is None else max(0.0, minutes * 60 - before_s),
+                enough=lambda findings: told["first"] and bool(findings.found),
+                progress=show,
+            )
+    except KeyboardInterrupt:
+        complain("stopped by Ctrl-C; this was found until then; `rig resume` goes on")
+        return True
+    return False
 
 
 def _list() -> None:
@@ -165,15 +249,16 @@ def _try_corpus(corpus: Corpus, defect: str | None) -> Findings:
         model = emulated_model(defect)
         worker = Worker(model, model)
         for place, kept in enumerate(corpus.kept):
-            worker.judge(-1 - place, kept.scenario, findings)
+            worker.judge(-1 - place, kept.scenario, findings, briefs=True)
     return findings
 
 
-def _keep(found: list[Found], options: argparse.Namespace, corpus: Corpus, number: int) -> int:
+def _keep(found: list[Found], campaign: Campaign, corpus: Corpus, number: int) -> int:
     """Confirms, shrinks and writes the first failure of each requirement; returns how many."""
     screen = console()
-    model = emulated_model(options.defect)
-    reference = None if options.defect is None else emulated_model()
+    defect = campaign.defect
+    model = emulated_model(defect)
+    reference = None if defect is None else emulated_model()
     first: dict[str, Found] = {}
     for one in found:
         for requirement, _text in one.failures:
@@ -193,7 +278,8 @@ def _keep(found: list[Found], options: argparse.Namespace, corpus: Corpus, numbe
             screen.print(f"{requirement}: fails on the healthy ECU too: not shrunk", markup=False)
             question = same_failure(lambda s: model.judge(s).judgement, requirement)
         result = model.judge(shrink(one.scenario, question))
-        case = write_case(options.out / "failures", requirement, requirement, result, "model", options.defect)
+        case = write_case(campaign.out / "failures", requirement, requirement, result, "model", defect)
+        campaign.keep_case(requirement, f"search, seed {number}, scenario {one.number}", result, case)
         try:
             corpus.keep(requirement, result.scenario, result.trace.hash(), versions(), case.replay)
         except CorpusError as error:

@@ -67,3 +67,11 @@ def seed(text: str) -> int:
     if not 0 <= value < 1 << 32:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to {(1 << 32) - 1}")
     return value
+
+
+def count(text: str) -> int:
+    """A number of scenarios on the command line."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of scenarios")
+    return value

@@ -21,6 +21,8 @@ SLOWER_US = 200_000
 """AVL-5: what a foreign failure may add."""
 TAP_AGE_US = 10_000_000
 """A tap locks only if the last unlock is older than this (vehicle.md section 3)."""
+RELOCKS_US = 29_000_000
+"""Doors that opened stay so at least this long, if nobody wants them locked (SAF-3)."""
 ECU_READY_EARLIEST_US = 0
 CLUMSY_SLOWER_US = 2_000_000
 """AVL-11: what hostile attempts may add on the same path."""
@@ -114,10 +116,7 @@ class Availability:
         tapped = False
         for path, at_us in wish.acts:
             if path == "bluetooth":
-                last_clock = max(
-                    (t for t, key, *_ in self._f.clocks if key == wish.phone and t <= at_us), default=0
-                )
-                warm = wish.warm and not self._o.reset_between(last_clock, at_us)
+                warm = wish.warm and not self._o.reset_between(self._f.session_us(wish.phone, at_us), at_us)
                 out.append(Attempt(wish, path, at_us, WARM_US if warm else COLD_US, warm))
             elif path == "cloud":
                 known_off = wish.intent.via == "cloud" or self._o.radio_known_off(
@@ -154,9 +153,15 @@ class Availability:
             )
             if a.at_us - freshest < TAP_AGE_US + CLOCK_EDGE_US:
                 return False
-        # With all doors unlocked a tap may lock: the driver would not tap then.
-        wants_in = a.wish.intent.want == "unlock" and a.path == "card"
-        return not (wants_in and any(s.start_us <= a.at_us < s.end_us for s in facts.unlocked))
+        if a.wish.intent.want == "unlock" and a.path == "card":
+            # With all doors unlocked a tap may lock: the driver would not tap then, but soon after they opened.
+            return all(self._soon_after(s.start_us, a) for s in facts.unlocked if s.start_us <= a.at_us < s.end_us)
+        return True
+
+    def _soon_after(self, opened_us: int, a: Attempt) -> bool:
+        """Whether the DUT read a card so soon after the doors opened that it must leave them as they are."""
+        latest = min(RELOCKS_US - self._opened_us, TAP_AGE_US - CLOCK_EDGE_US - CARD_US)
+        return a.at_us - opened_us <= latest and any(a.at_us <= t <= a.deadline_us for t in self._f.auths)
 
     def _failed_to_lock(self, at_us: int) -> bool:
         last = max((m for m in self._f.movements if m.start_us < at_us), key=lambda m: m.start_us, default=None)
@@ -245,6 +250,10 @@ class Availability:
         if a.wish.handle_open_us is not None and done == a.wish.handle_open_us:
             return
         if not self._o.undisturbed(a.wish.index, a.at_us - 200_000, done):
+            return
+        stale = self._o.reset_between(self._f.session_us(a.wish.phone, a.at_us), a.at_us)
+        if a.path == "cloud" and stale:
+            # Its first command only tells the client of the new epoch; healthy runs have no such round.
             return
         healthy = self._baseline(a.path, a.wish.intent.want, a.warm)
         if not healthy:

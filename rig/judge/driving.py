@@ -47,9 +47,12 @@ class Grant:
 class Authority:
     """What LockStatus said of the authority to drive, and what it may have rested on."""
 
-    def __init__(self, facts: Facts, decode: Decode) -> None:
+    def __init__(self, facts: Facts, oracle: Oracle, decode: Decode) -> None:
         self._f = facts
-        self._gaps: list[tuple[int, int]] = []
+        # What silences a DUT; frames that were skipped meanwhile were none.
+        mutes = [s for s in oracle.spells if s.mode.domain in ("can", "power", "common")]
+        self.gaps: list[tuple[int, int]] = []
+        """When it was not there to see: from the last frame before to the first after."""
         self.said: list[tuple[int, bool]] = []
         """When LockStatus began to say so; before the first: not authorised."""
         told: dict[bytes, bool] = {}
@@ -60,11 +63,12 @@ class Authority:
             blind = at - skipped_us > 2 * TOLD_US
             if event[1] != "can":
                 # In skipped time what was said before it went on being said, if it is said after it, too.
-                skipped_us = skipped_us if blind else at + number(event, 2)
+                if not blind and not any(s.start_us <= at < s.end_us for s in mutes):
+                    skipped_us = at + number(event, 2)
                 continue
             data = octets(event, 3)
             if blind:
-                self._gaps.append((seen_us, at))
+                self.gaps.append((seen_us, at))
             seen_us = skipped_us = at
             now = told.get(data)
             if now is None:
@@ -73,7 +77,7 @@ class Authority:
                 self.said.append((at, now))
                 last = now
         if facts.end_us - skipped_us > 2 * TOLD_US:
-            self._gaps.append((seen_us, FAR_US))
+            self.gaps.append((seen_us, FAR_US))
 
     @property
     def ever(self) -> bool:
@@ -91,7 +95,7 @@ class Authority:
     def surely_not(self, start_us: int, end_us: int) -> bool:
         """Whether LockStatus was there to see throughout an interval, and never said that somebody may drive."""
         until = end_us + TOLD_US
-        if any(gone <= until and back >= start_us for gone, back in self._gaps):
+        if any(gone <= until and back >= start_us for gone, back in self.gaps):
             return False
         found = self.first_from(start_us)
         return found is None or found > until
@@ -165,8 +169,8 @@ class Driving:
                 continue
             at = min(s.at_us for s in own)
             end = at + GRANTED_US
-            since = max((t for t, key, *_ in f.clocks if key == wish.phone and t <= at), default=0)
-            if o.reset_between(since, end) or not self._visible(at, end) or f.end_us < end + TOLD_US:
+            reset = o.reset_between(f.session_us(wish.phone, at), end)
+            if reset or not self._visible(at, end) or f.end_us < end + TOLD_US:
                 continue
             if o.viable("bluetooth", at - GRANTED_US, end) and not o.clumsy(at):
                 out.append(self._granted(at, end, "the command in a session"))
@@ -242,6 +246,7 @@ class Driving:
             at = start
             while True:
                 dark = max((back for off, back in self._dark if off - TOLD_US <= at <= back), default=at)
+                dark = max((back for gone, back in self._a.gaps if gone <= at <= back), default=dark)
                 if dark > at:
                     if dark >= end:
                         break

@@ -162,6 +162,11 @@ class Facts:
         place = bisect_right(self.supplies, at_us, key=lambda c: c[0])
         return self.supplies[place - 1][1] if place else 0
 
+    def session_us(self, key: str, at_us: int) -> int:
+        """When the session info was asked for by which a key's session stood at an instant; 0: it had none."""
+        # A DUT that dies just after it has answered makes no session: asked, not received.
+        return max((asked for t, whose, _, _, asked in self.clocks if whose == key and t <= at_us), default=0)
+
     def spans(self, want: str) -> list[Span]:
         """When all latches were as a wish wants them."""
         return self.unlocked if want == "unlock" else self.locked

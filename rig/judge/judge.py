@@ -81,7 +81,7 @@ def judge(scenario: Scenario, trace: Trace, rules: Rules) -> Judgement:
     availability = Availability(facts, oracle, u, rules.opened_us, rules.baseline)
     found = security.verdicts() + availability.verdicts()
     decode = remembered(rules.decode)
-    authority = Authority(facts, decode)
+    authority = Authority(facts, oracle, decode)
     found += Truth(facts, security, authority, u).verdicts() + Safety(facts, oracle, security, u).verdicts()
     found += Driving(facts, oracle, authority, u).verdicts()
     found += Status(facts, oracle, decode, u).verdicts()

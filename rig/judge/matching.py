@@ -58,6 +58,8 @@ class Matching:
         self._keys = keys
         self.used: dict[int, int] = {}
         """Intent number to the start of the movement that it authorised."""
+        self.shared: set[int] = set()
+        """Those of them that moved at a time when another intent's command may have done it."""
         self.locked_by: dict[int, int] = {}
         """Intent number to the start of the movement to lock that it authorised."""
         self.by_credential: set[int] = set()
@@ -85,7 +87,7 @@ class Matching:
             if attack.kind.startswith("garbage"):
                 at, length = facts.origin_us + attack.at_us, KINDS[attack.kind].lasts_us(attack)
                 self._noise += range(at, at + length + ARRIVES_US, ARRIVES_US)
-        self._delivering = [h for h in facts.hands if h.digest in facts.signed and self._delivers(h)]
+        self.delivering: list[Hand] = [h for h in facts.hands if h.digest in facts.signed and self._delivers(h)]
 
     # -- to open -----------------------------------------------------------------------------------
 
@@ -107,7 +109,7 @@ class Matching:
                 for h, s, state in candidates
                 if state.authorises
                 and self._unspent(h, s, start)
-                and self._executed.get(s.index, FAR_US) >= start
+                and (self._executed.get(s.index, FAR_US) >= start or self._after_a_lock(h, s, start))
                 and not self._refused_and_copied(h, start)
             ]
             opened = self._transition(movement)
@@ -120,12 +122,18 @@ class Matching:
             if fresh and (tap is None or fresh[-1][0].at_us > tap):
                 if opened:
                     self.used[fresh[-1][1].index] = start
+                    self._share(fresh, start)
             elif tap is not None:
                 if opened:
                     used_taps.add(tap)
             else:
                 out.append((movement, candidates))
         return out
+
+    def _share(self, fresh: list[tuple[Hand, Signed]], start_us: int) -> None:
+        """Notes whether a movement may as well be another intent's than the latest one's."""
+        if len({s.index for h, s in fresh if start_us - h.at_us <= TAP_US}) > 1:
+            self.shared.add(fresh[-1][1].index)
 
     def _opens(self, movement: Movement) -> bool:
         """Whether at least one door was not unlocked when the movement began."""
@@ -143,6 +151,13 @@ class Matching:
         since = self.used.get(signed.index)
         if since is None or self._left_over(since, start_us):
             return True
+        return self._after_a_lock(hand, signed, start_us)
+
+    def _after_a_lock(self, hand: Hand, signed: Signed, start_us: int) -> bool:
+        """Whether somebody locked again after the intent had opened, and this came after that."""
+        since = self.used.get(signed.index)
+        if since is None:
+            return False
         locks = [m.start_us for m in self._f.movements if m.direction == "L" and since < m.start_us < start_us]
         return bool(locks) and hand.at_us > max(since, locks[-1] - HANDED_EARLY_US)
 
@@ -190,6 +205,7 @@ class Matching:
             if fresh:
                 if tap is None or fresh[-1][0].at_us > tap:
                     self.locked_by[fresh[-1][1].index] = start
+                    self._share(fresh, start)
                 continue
             # A later message of the same wish may lock again what somebody opened in between.
             again = any(
@@ -204,17 +220,24 @@ class Matching:
         """Whether 30 s have passed since anything that a relock may be counted from."""
         f = self._f
         since = [m.start_us for m in f.movements if m.direction == "U"]
-        since += [h.at_us for h in self._delivering if f.signed[h.digest].command == "unlock"] + f.auths
+        since += [h.at_us for h in self.delivering if f.signed[h.digest].command == "unlock"] + f.auths
         since += [p.at_us for p in f.vehicle.presses]
         since += [t for t, mv in f.supplies if mv >= 9300]
+        # A relock that left a door unlocked may be tried again.
+        since += [m.start_us for m in f.movements if m.direction == "L" and self._in_vain(m)]
         return any(RELOCK_LOW_US <= at_us - t <= RELOCK_HIGH_US for t in since)
+
+    def _in_vain(self, movement: Movement) -> bool:
+        """Whether a door that was to be locked was not, when its last pulse was over."""
+        last = movement.pulses[-1][0] + PULSE_US
+        return any(self._f.latch_at(door, last) != "L" for door in movement.doors)
 
     # -- both --------------------------------------------------------------------------------------
 
     def candidates(self, start_us: int, command: str = "unlock") -> list[Candidate]:
         """Commands of enrolled keys that arrived unchanged before an instant, oldest first."""
         out: list[Candidate] = []
-        for hand in self._delivering:
+        for hand in self.delivering:
             if hand.at_us > start_us:
                 break
             signed = self._f.signed[hand.digest]

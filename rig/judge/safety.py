@@ -17,6 +17,8 @@ ASKED_US = 3_000_000
 """A lock movement this soon after a lock command or a tap was asked for."""
 LOCK_LIVES_US = 12_000_000
 """A lock command may be done so long after it was signed: it lives for 10 s at most, in whole seconds."""
+UNDER_WAY_US = 500_000
+"""A message is across the bus, and looked at, by then."""
 CRASH_US = 500_000
 SWITCH_US = 1_000_000
 """What the inside switch may take, as a card may (SAF-1)."""
@@ -34,6 +36,7 @@ class Safety:
         self._f = facts
         self._o = oracle
         self._by_credential = security.by_credential
+        self._delivering = security.delivering
         self._u = u_us
 
     def verdicts(self) -> list[Verdict]:
@@ -187,8 +190,7 @@ class Safety:
         f = self._f
         since = max((s.end_us for s in f.locked if s.end_us <= at_us), default=0) - LOCK_LIVES_US
         return any(since <= t <= at_us for t in f.auths) or any(
-            h.delivers and since <= h.at_us <= at_us and h.digest in f.signed and f.signed[h.digest].command == "unlock"
-            for h in f.hands
+            since <= h.at_us <= at_us and f.signed[h.digest].command == "unlock" for h in self._delivering
         )
 
     def _judge(self, opened: Movement, relock: Movement | None, next_open_us: int) -> Verdict | None:
@@ -197,6 +199,9 @@ class Safety:
             return None
         if not any(s.start_us >= opened.start_us for s in f.unlocked):
             return None
+        overdue = self._overdue(opened, min(relock.start_us if relock else FAR_US, next_open_us, f.end_us))
+        if overdue is not None:
+            return overdue
         until = min(relock.start_us if relock else FAR_US, f.end_us)
         if relock is not None and (relock.start_us > next_open_us or self._asked_to_lock(relock.start_us)):
             return None
@@ -204,18 +209,9 @@ class Safety:
         crashed = f.vehicle.crashed(0, until)
         if relock is None and (ajar or crashed):
             return None
-        if f.vehicle.opening(opened.start_us) is not None or not self._healthy("actuator", opened.start_us, until):
-            # Who opened the doors, and which of them, the trace does not tell for sure.
-            return None
-        since = opened.start_us - LINGERS_US
-        lossy = [s for s in self._o.spells if s.mode.degrades and "can" in s.mode.breaks]
-        if any(s.start_us <= until and s.end_us >= since for s in lossy):
-            # A command may be on the bus for seconds, and count from when it is done.
+        if self._unclear(opened, until):
             return None
         sure, possible = self._bases(opened.start_us, until)
-        if any(opened.start_us < s.at_us <= until and s.command == "lock" and not s.flaw for s in f.signed.values()):
-            # Whether a lock command was done, and undone by the next unlock, the trace does not tell for sure.
-            return None
         earliest = max(sure) + RELOCK_US - TOLERANCE_US
         latest = max(possible) + RELOCK_US + TOLERANCE_US
         if relock is None:
@@ -229,6 +225,7 @@ class Safety:
             steady = (
                 not any(at <= t <= at + TOLERANCE_US for t, _ in f.supplies)
                 and next_open_us > at + TOLERANCE_US
+                and self._healthy("actuator", at, at + TOLERANCE_US)
             )
             if steady and not whole and f.end_us > at + TOLERANCE_US:
                 return Verdict("SAF-3", Outcome.FAIL, "the relock left a door unlocked", None, RELOCK_US, at)
@@ -247,6 +244,39 @@ class Safety:
         return Verdict("SAF-3", outcome, f"relock {(at - opened.start_us) / 1e6:.3f} s after the doors opened",
                        at - opened.start_us, RELOCK_US + TOLERANCE_US, at)  # fmt: skip
 
+    def _unclear(self, opened: Movement, until_us: int) -> bool:
+        """Whether the trace does not tell for sure from when the 30 s count, or that they do."""
+        f = self._f
+        if f.vehicle.opening(opened.start_us) is not None or not self._healthy("actuator", opened.start_us, until_us):
+            # Who opened the doors, and which of them.
+            return True
+        since = opened.start_us - LINGERS_US
+        lossy = [s for s in self._o.spells if s.mode.degrades and "can" in s.mode.breaks]
+        if any(s.start_us <= until_us and s.end_us >= since for s in lossy):
+            # A command may be on the bus for seconds, and count from when it is done.
+            return True
+        # Whether a lock command was done, and undone by the next unlock.
+        locks = [s.at_us for s in f.signed.values() if s.command == "lock" and not s.flaw]
+        return any(opened.start_us < t <= until_us for t in locks)
+
+    def _overdue(self, opened: Movement, until_us: int) -> Verdict | None:
+        """A failure if the doors stood unlocked past the latest time of a relock, whatever locked them after that."""
+        f, start = self._f, opened.start_us
+        latest = start + RELOCK_US + TOLERANCE_US
+        for base in sorted(self._bases(start, until_us)[1]):
+            if base > latest:
+                break
+            latest = max(latest, base + RELOCK_US + TOLERANCE_US)
+        if latest + UNDER_WAY_US + self._u >= until_us or f.supply_at(latest) < 9300:
+            return None
+        if f.ajar_at(start) or any(start - EDGE_US <= t <= latest for t, _, _ in f.ajars):
+            return None
+        if f.vehicle.crashed(0, latest) or self._unclear(opened, latest):
+            return None
+        if any(f.latch_at(d, latest) != "U" for d in DOORS):
+            return None
+        return Verdict("SAF-3", Outcome.FAIL, "no relock", None, RELOCK_US, start)
+
     def _asked_to_lock(self, at_us: int) -> bool:
         f = self._f
         if f.vehicle.locking(at_us) is not None:
@@ -263,19 +293,18 @@ class Safety:
         f = self._f
         sure, possible = [start_us], [start_us]
         accepted = {digest: at for at, _channel, digest, fault in f.answers if fault == 0}
-        for hand in f.hands:
-            signed = f.signed.get(hand.digest)
-            if (
-                signed is None
-                or signed.command != "unlock"
-                or not hand.delivers
-                or not start_us <= hand.at_us <= until_us
-            ):
+        for hand in self._delivering:
+            signed = f.signed[hand.digest]
+            if signed.command != "unlock" or not start_us <= hand.at_us <= until_us:
                 continue
             possible += [hand.at_us, hand.at_us + 500_000]
             # A command with a bad lifetime must be refused; a DUT that takes it may well count from it.
-            if not signed.flaw and accepted.get(hand.digest, 0) >= hand.at_us > start_us:
+            # One that was under way when the relock began is done after it: its answer comes after it, too.
+            in_time = start_us < hand.at_us <= accepted.get(hand.digest, 0) <= until_us
+            if in_time and hand.delivers and not signed.flaw:
                 sure.append(hand.at_us)
+        # An unlock whose pulses stuck is done with the last of them.
+        possible += [m.pulses[-1][0] for m in f.movements if m.direction == "U" and start_us <= m.start_us <= until_us]
         possible += [p.last_us for p in f.vehicle.presses if start_us <= p.at_us <= until_us]
         possible += [t for t in f.auths if start_us <= t <= until_us]
         for at, mv in f.supplies:

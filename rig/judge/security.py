@@ -45,6 +45,8 @@ class Security:
         self.keys = Keys(facts)
         self._matching = Matching(facts, oracle, self.keys)
         self.used = self._matching.used
+        self.shared = self._matching.shared
+        self.delivering = self._matching.delivering
         self.locked_by = self._matching.locked_by
         self.by_credential = self._matching.by_credential
         self._failures: dict[str, Verdict] = {}
@@ -314,8 +316,15 @@ class Security:
                 if booted and booted[0] <= movement.start_us < spell.end_us:
                     recent = [c for c in self._matching.candidates(movement.start_us, _COMMAND[movement.direction])
                               if movement.start_us - c[0].at_us <= CAUSE_US]  # fmt: skip
-                    if recent and not any(movement.start_us - CAUSE_US <= t <= movement.start_us for t in f.auths):
+                    by_hand = any(movement.start_us - CAUSE_US <= t <= movement.start_us for t in f.auths)
+                    if recent and not by_hand and not self._by_vehicle(movement):
                         self._fail("SEC-8", movement.start_us, "the locks moved on a remote request without randomness")
+
+    def _by_vehicle(self, movement: Movement) -> bool:
+        """Whether the inside switch or a crash may have caused a movement."""
+        vehicle = self._f.vehicle
+        acted = vehicle.opening if movement.direction == "U" else vehicle.locking
+        return acted(movement.start_us) is not None
 
     def _asked_without_randomness(self) -> bool:
         """Whether a genuine command came while the random source failed."""
@@ -347,13 +356,14 @@ class Security:
         booted = any(at > f.origin_us for at in f.boots) or any(at > f.origin_us for at, _ in f.supplies)
         if not noise or booted or self._bus_disturbed():
             return
-        signs = sorted([h.at_us for h in f.hands if h.digest in f.signed] + f.auths + [m.start_us for m in f.movements])
+        done = {name for _at, _channel, name, fault in f.answers if not fault}
+        signs = [h.at_us for h in f.hands if h.digest in done] + f.auths + [m.start_us for m in f.movements]
         for before, after in pairwise(f.frames):
             quiet = before[0] + (number(before, 2) if before[1] == "skip" else 0)
             if after[0] - quiet <= HANG_US + self._u or not any(quiet - WORK_US <= at <= after[0] for at in noise):
                 continue
-            # A vehicle that nobody has asked anything for long may be asleep.
-            if any(after[0] - AWAKE_US <= at <= after[0] for at in signs):
+            # A vehicle that has done nothing for long may be asleep; garbage need not wake it.
+            if any(after[0] - AWAKE_US <= at <= quiet for at in signs):
                 self._fail("SEC-12", quiet, f"the DUT was silent for {(after[0] - quiet) / 1e6:.3f} s after garbage")
 
     def _bus_disturbed(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rig.judge.e2e import COUNTERS, crc8
-from rig.judge.facts import DOORS, LOCK_STATUS, Facts
+from rig.judge.facts import DOORS, LOCK_STATUS, Facts, Movement
 from rig.judge.oracle import Oracle
 from rig.judge.verdicts import Outcome, Verdict
 from rig.trace import Event, number, octets
@@ -22,8 +22,6 @@ TRANSIT_US = 2_000
 """What a frame may wait for the bus, and a line of feedback for its wire: judged edges lie 20 ms apart."""
 ASLEEP_US = 59_000_000
 """A vehicle that nobody asked anything for this long may be asleep (60 s, vehicle.md section 5)."""
-ARRIVES_US = 500_000
-"""A message is across the bus by then."""
 OFF_THE_BUS = ("can.bus_off", "can.babbling")
 """Modes in which no frame of the DUT comes through at all."""
 WAKING_US = 1_000_000
@@ -82,6 +80,7 @@ class Status:
         self._decode = decode
         self._u = u_us
         self._valid: dict[bytes, bool] = {}
+        self._awake: list[tuple[int, int]] | None = None
 
     def verdicts(self) -> list[Verdict]:
         """One verdict for the run: the first failure, or a pass if enough was seen."""
@@ -112,26 +111,35 @@ class Status:
         """Whether a need does not hold at some instant of an interval."""
         return any(need in s.mode.breaks and s.start_us <= end_us and s.end_us >= start_us for s in self._o.spells)
 
-    def _lost(self, start_us: int, end_us: int) -> bool:
-        """Whether what is handed over in an interval may never come: the bus is broken, or who carries it."""
-        return any(self._broken(need, start_us, end_us) for need in ("can", "tcu", "module"))
+    def _activities(self) -> list[tuple[int, int]]:
+        """When, at the earliest and at the latest, something surely happened that keeps a DUT awake, in order.
+
+        It did what it was asked, or moved. What it refused, or never got whole, need neither wake it nor keep it awake.
+        """
+        if self._awake is None:
+            f = self._f
+            handed: dict[str, int] = {}
+            for h in f.hands:
+                handed.setdefault(h.digest, h.at_us)
+            # Answers may come late, held up by others.
+            done = [(handed.get(name, at), at) for at, _channel, name, fault in f.answers if not fault]
+            done += [(asked, received) for received, _key, _epoch, _seconds, asked in f.clocks]
+            self._awake = sorted(done + [(t, t) for t in (*f.auths, *(m.start_us for m in f.movements))])
+        return self._awake
+
+    def _dozes(self, start_us: int, end_us: int) -> bool:
+        """Whether it may fall asleep, or be asleep, in an interval in which nothing happens."""
+        activities = self._activities()
+        before = max((early for early, late in activities if late <= start_us), default=0)
+        return end_us + CYCLE_HIGH_US + self._u >= before + ASLEEP_US
 
     def _asleep(self, start_us: int, end_us: int) -> bool:
         """Possibly asleep from the beginning of an interval to its end, but for the time that waking takes."""
-        # What was handed to a broken bus may never have come, and what makes no sense need not wake or keep awake.
-        activities = sorted(
-            [
-                h.at_us
-                for h in self._f.hands
-                if h.origin not in ("malformed", "forge") and not self._lost(h.at_us, h.at_us + ARRIVES_US)
-            ]
-            + self._f.auths
-            + [m.start_us for m in self._f.movements]
-        )
-        before = max((t for t in activities if t <= start_us), default=0)
+        activities = self._activities()
+        before = max((early for early, late in activities if late <= start_us), default=0)
         if start_us + CYCLE_HIGH_US + self._u < before + ASLEEP_US:
             return False
-        waking = next((t for t in activities if start_us < t <= end_us), end_us)
+        waking = min((late for _, late in activities if start_us < late <= end_us), default=end_us)
         return end_us - waking <= WAKING_US
 
     def _silent_after(self, start_us: int, end_us: int) -> int:
@@ -161,8 +169,10 @@ class Status:
             if event[1] == "skip":
                 if last is None and at - silent_us <= longest:
                     silent_us = at + number(event, 2)
-                # Of a DUT that was silent already, no frames were skipped.
-                if last is not None and at - last.at_us <= longest and not self._mute(at):
+                # Of a DUT that was silent already, no frames were skipped; of one that fell asleep, some.
+                if last is not None and self._dozes(at, at + number(event, 2)):
+                    silent_us, last = at + number(event, 2), None
+                elif last is not None and at - last.at_us <= longest and not self._mute(at):
                     skipped = number(event, 2)
                     counter = (last.counter + skipped // 100_000) % COUNTERS
                     last = _Last(last.at_us + skipped, counter, last.on_cycle)
@@ -312,12 +322,12 @@ class Status:
             m.start_us <= t <= m.pulses[-1][0] + 2 * PULSE_US for d in m.doors for t, s in f.feedback[d] if s != "X"
         )]  # fmt: skip
         times = [e[0] for e in f.frames]
-        for place, movement in enumerate(moved):
-            causes = self._causes(movement.start_us, movement.direction)
+        for movement in moved:
+            causes = self._causes(movement)
             if len(causes) != 1 or self._broken("actuator", 0, movement.pulses[-1][0] + SOURCE_SEEN_US):
                 continue
             start = movement.pulses[-1][0] + 2 * PULSE_US + CYCLE_HIGH_US
-            end = moved[place + 1].start_us if place + 1 < len(moved) else f.end_us
+            end = min((m.start_us for m in f.movements if m.start_us > movement.start_us), default=f.end_us)
             end = min([end, start + SOURCE_SEEN_US] + [t for t, _ in f.supplies if t > movement.start_us - PULSE_US])
             (cause,) = causes
             for event in f.frames[bisect_left(times, start) : bisect_left(times, end)]:
@@ -330,20 +340,21 @@ class Status:
                     )
         return None
 
-    def _causes(self, at_us: int, direction: str) -> set[int]:
-        """Which sources (by LockStatus' numbers) may have caused a movement."""
-        f = self._f
+    def _causes(self, movement: Movement) -> set[int]:
+        """Which sources (by LockStatus' numbers) may have caused a movement, or taken it over before its last pulse."""
+        f, at_us, direction = self._f, movement.start_us, movement.direction
+        last_us = movement.pulses[-1][0]
         command = "unlock" if direction == "U" else "lock"
         out = {
             SOURCES[h.channel] for h in f.hands
-            if at_us - LIVES_US <= h.at_us <= at_us
+            if at_us - LIVES_US <= h.at_us <= last_us
             and (h.digest not in f.signed or f.signed[h.digest].command == command)
         }  # fmt: skip
-        if any(at_us - TAP_US <= t <= at_us for t in f.auths):
+        if any(at_us - TAP_US <= t <= last_us for t in f.auths):
             out.add(SOURCES["card"])
-        if f.vehicle.pressed(command, at_us - TAP_US, at_us):
+        if f.vehicle.pressed(command, at_us - TAP_US, last_us):
             out.add(SOURCES["interior"])
-        if direction == "U" and f.vehicle.crashed(at_us - TAP_US, at_us):
+        if direction == "U" and f.vehicle.crashed(at_us - TAP_US, last_us):
             out.add(SOURCES["crash"])
         # What found the doors open already moved nothing, and is counted from all the same.
         opened = [m.start_us for m in f.movements if m.direction == "U"] + [h.at_us for h in f.hands] + f.auths

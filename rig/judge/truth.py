@@ -10,6 +10,8 @@ from rig.judge.verdicts import Outcome, Verdict
 TOLD_BY_US = 10_000_000
 KEYOPS = ("revoke", "disable", "demote", "enrol")
 """Wishes on the key list, which move nothing."""
+PULSE_US = 200_000
+"""A drive of 150 ms and its feedback (vehicle.md section 5)."""
 LATE_TOLD_US = 50_000
 """What the phone needs to show a result after its deadline."""
 
@@ -20,8 +22,15 @@ class Truth:
     def __init__(self, facts: Facts, security: Security, authority: Authority, u_us: int) -> None:
         self._f = facts
         self._authority = authority
-        self._moved = security.used.keys() | security.locked_by.keys()
+        locked = {index for index, start in security.locked_by.items() if self._came_to_something(start)}
+        self._moved = (security.used.keys() | locked) - security.shared
         self._u = u_us
+
+    def _came_to_something(self, start_us: int) -> bool:
+        """Whether a movement to lock brought every latch there that it drove; else nobody need call it done."""
+        movement = next(m for m in self._f.movements if m.start_us == start_us)
+        after = movement.pulses[-1][0] + PULSE_US
+        return all(self._f.latch_at(door, after) == "L" for door in movement.doors)
 
     def verdicts(self) -> list[Verdict]:
         """One AVL-10 verdict for every wish of which the driver was told something."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from rig.brief import Brief
 from rig.judge.judge import Judgement
 from rig.judge.verdicts import Outcome
 from rig.scenario import Scenario
@@ -46,6 +47,8 @@ class Findings:
     found: list[Found] = field(default_factory=list)
     errors: list[tuple[Scenario, str]] = field(default_factory=list)
     """Runs in which the rig itself failed."""
+    briefs: list[tuple[int, Brief]] = field(default_factory=list)
+    """Number and brief of each run, if they are wanted; taken out by who keeps records."""
 
     def record(self, number: int, scenario: Scenario, judgement: Judgement, simulated_us: int, trace_hash: str) -> None:
         """Counts one judged run; `trace_hash` is needed for failures only."""
@@ -78,6 +81,7 @@ class Findings:
         self.modes += other.modes
         self.found += other.found
         self.errors += other.errors
+        self.briefs += other.briefs
 
     def asked(self, requirement: str) -> int:
         """How many runs asked something of a requirement."""

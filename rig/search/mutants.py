@@ -14,9 +14,10 @@ from unittest.mock import patch
 
 from rig.faults import CATALOGUE
 from rig.judge import availability, matching, oracle, safety, security, status
+from rig.judge.facts import Movement
 from rig.judge.verdicts import Verdict
-from rig.scenario import Fault
-from rig.world.attacker import Attacker
+from rig.scenario import Attack, Carry, Fault, Intent, Scenario
+from rig.world.attacker import KINDS
 from rig.world.client import Session
 from rig.world.world import World
 
@@ -29,11 +30,13 @@ class Mutant:
         name: for the list.
         text: what is wrong.
         applied: while it is entered, the rig is wrong.
+        witnesses: scenarios in which the mistake matters most, to be tried with every defect that is known.
     """
 
     name: str
     text: str
     applied: Callable[[], AbstractContextManager[object]]
+    witnesses: tuple[Scenario, ...] = ()
 
 
 def _no_verdicts(_self: object) -> list[Verdict]:
@@ -87,8 +90,36 @@ def _always(*_args: object, **_kwargs: object) -> bool:
     return True
 
 
+_injective_unmatched = matching.Matching.unmatched
+
+
+def _forgetful_unmatched(self: matching.Matching) -> list[tuple[Movement, list[matching.Candidate]]]:
+    self._executed = {}
+    return _injective_unmatched(self)
+
+
+@contextmanager
+def _reusable() -> Iterator[None]:
+    """Neither an earlier movement, nor the DUT's own word, nor being a copy makes a request spent."""
+    with (
+        patch.object(matching.Matching, "_unspent", _always),
+        patch.object(matching.Matching, "_delivers", _always),
+        patch.object(matching.Matching, "unmatched", _forgetful_unmatched),
+    ):
+        yield
+
+
 def _no_attack(*_args: object) -> str:
     return "sent"
+
+
+def _no_replays() -> AbstractContextManager[object]:
+    idle = {name: replace(kind, move=_no_attack) for name, kind in KINDS.items() if name.startswith("replay_")}
+    return patch.dict(KINDS, idle)
+
+
+THERE_AND_BACK = (Intent("unlock", 500_000, "bluetooth"), Intent("lock", 3_000_000, "bluetooth"))
+REPLAYED = (Scenario(carry=Carry("warm"), timeline=(*THERE_AND_BACK, Attack("replay_bluetooth", 6_000_000))),)
 
 
 _ALL = (
@@ -107,8 +138,8 @@ _ALL = (
     _patched("all_viable", "the oracle takes every path for viable", oracle.Oracle, "viable", _always),
     _patched("patient_card", "the card may take a minute", availability, "CARD_US", 60_000_000),
     _patched("no_independence", "AVL-5 allows 20 s more", availability, "SLOWER_US", 20_000_000),
-    _patched("reusable", "one request may authorise any number of movements", matching.Matching, "_unspent", _always),
-    _patched("no_replay", "the attacker's replays are not sent", Attacker, "replay", _no_attack),
+    Mutant("reusable", "one request may authorise any number of movements", _reusable, REPLAYED),
+    Mutant("no_replay", "the attacker's replays are not sent", _no_replays, REPLAYED),
     _patched("expiry_ignored", "the judge takes no request for expired", matching, "CLOCK_EDGE_US", 1 << 50),
     _patched("relock_any_time", "the relock may come within a minute", safety, "TOLERANCE_US", 60_000_000),
 )

@@ -231,7 +231,23 @@ def try_mutant(
                 return MutantResult(name, mutant.text, f"{build}: {type(error).__name__}")
             if outcome is not Outcome.FAIL:
                 return MutantResult(name, mutant.text, f"{build} is no longer found")
+    for scenario in mutant.witnesses:
+        for build in known:
+            model = makers[build]()
+            failed = _failed(model, scenario)
+            with mutant.applied():
+                lost = failed - _failed(model, scenario)
+            if lost:
+                return MutantResult(name, mutant.text, f"{build} no longer fails {min(lost)} where it matters most")
     return MutantResult(name, mutant.text, "")
+
+
+def _failed(model: Model, scenario: Scenario) -> set[str]:
+    """The requirements that fail; a rig that breaks down shows none."""
+    try:
+        return {v.requirement for v in model.judge(scenario).judgement.failures}
+    except Exception:
+        return set()
 
 
 def _healthy_scenarios(known: Mapping[str, tuple[str, Scenario]], _seed: int) -> list[Scenario]:

@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 from itertools import islice
 
+from rig.brief import brief
 from rig.model import Model, anchor_run
 from rig.scenario import Scenario
 from rig.search.anchors import Anchors, anchors_of
@@ -41,6 +42,8 @@ class Batch:
     seed: int
     first: int
     rows: tuple[Row, ...]
+    briefs: bool = False
+    """Whether each run is wanted in brief, for the record."""
 
 
 @dataclass(slots=True)
@@ -61,20 +64,24 @@ class Worker:
         findings = Findings()
         for place, row in enumerate(batch.rows):
             number = batch.first + place
-            self.judge(number, maker.make(number, row), findings)
+            self.judge(number, maker.make(number, row), findings, batch.briefs)
         return findings
 
-    def judge(self, number: int, scenario: Scenario, findings: Findings) -> None:
-        """Runs and judges one scenario."""
+    def judge(self, number: int, scenario: Scenario, findings: Findings, briefs: bool = False) -> None:
+        """Runs and judges one scenario; with `briefs`, also writes it down in brief."""
         try:
             result = self.model.judge(scenario)
         except Exception as error:  # the rig's own failure is a finding too, and must not end the search
             findings.errors.append((scenario, f"{type(error).__name__}: {error}"))
             return
-        failed = result.judgement.failures
-        findings.record(
-            number, scenario, result.judgement, result.trace.end_us, result.trace.hash() if failed else ""
-        )
+        trace_hash = ""
+        if briefs:
+            short = brief(scenario, result.trace, result.judgement)
+            findings.briefs.append((number, short))
+            trace_hash = short["trace"]
+        elif result.judgement.failures:
+            trace_hash = result.trace.hash()
+        findings.record(number, scenario, result.judgement, result.trace.end_us, trace_hash)
 
     def anchors(self, plot: Script) -> Anchors:
         """The instants of the healthy run of a script."""
@@ -92,6 +99,9 @@ class Swarm:
         strategy: name of the strategy.
         seed: everything comes from it.
         jobs: processes; 1 works in this one.
+        keep: gets the findings of each batch, with every run in brief, in order, before they are added up; None: runs
+            are not written down.
+        begin: number of the first scenario; those before it were run already.
     """
 
     make_model: MakeModel
@@ -99,6 +109,8 @@ class Swarm:
     strategy: str
     seed: int
     jobs: int = 1
+    keep: Callable[[Findings], None] | None = None
+    begin: int = 0
     findings: Findings = field(default_factory=Findings)
     coverage: Coverage = field(default_factory=Coverage)
     seconds: float = 0.0
@@ -116,7 +128,7 @@ class Swarm:
         Ctrl-C (KeyboardInterrupt) passes through after the workers have stopped; what was found stays in `findings`.
         """
         began = time.monotonic()
-        work = batches(self.strategy, self.seed, scenarios)
+        work = batches(self.strategy, self.seed, scenarios, begin=self.begin, briefs=self.keep is not None)
 
         def over() -> bool:
             self.seconds = time.monotonic() - began
@@ -164,23 +176,34 @@ class Swarm:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _take(self, part: Findings) -> None:
+        if self.keep is not None:
+            self.keep(part)
+            part.briefs = []
         modes, part.modes = part.modes, []
         for names in modes:
             self.coverage.add(names)
         self.findings.add(part)
 
 
-def batches(strategy: str, seed: int, scenarios: int | None, small: bool = False) -> Iterator[Batch]:
-    """The work of a strategy, batch by batch; `small`: of one script each, for those who stop at the first failure."""
-    rows = STRATEGIES[strategy].rows(f"{seed}/{strategy}")
-    if scenarios is not None:
-        rows = islice(rows, scenarios)
-    first, width = 0, FIRST_BATCH
+def batches(
+    strategy: str, seed: int, scenarios: int | None, small: bool = False, begin: int = 0, briefs: bool = False
+) -> Iterator[Batch]:
+    """The work of a strategy, batch by batch.
+
+    Args:
+        strategy, seed: which scenarios.
+        scenarios: numbers below this; None: as many as there are.
+        small: batches of one script each, for those who stop at the first failure.
+        begin: the first number.
+        briefs: each run is wanted in brief.
+    """
+    rows = islice(STRATEGIES[strategy].rows(f"{seed}/{strategy}"), begin, scenarios)
+    first, width = begin, FIRST_BATCH
     while True:
         part = tuple(islice(rows, width))
         if not part:
             return
-        yield Batch(strategy, seed, first, part)
+        yield Batch(strategy, seed, first, part, briefs)
         first += len(part)
         if not small:
             width = min(width * 2, BATCH)

@@ -12,6 +12,8 @@ from hardware.bench import Bench
 @pytest.mark.no_requirement("judges the suite's own completeness")
 def test_every_cell_has_evidence(campaign: Campaign, bench: Bench) -> None:
     """A missing cell means that the suite did not show what it claims."""
+    if campaign.worker:
+        pytest.skip("the suite is split over workers: cells are counted when all of them are done")
     if not campaign.complete:
         pytest.skip("only part of the suite was selected: cells are counted over all of it")
     if bench.dut.kind != "emulated":
@@ -24,6 +26,8 @@ def test_every_cell_has_evidence(campaign: Campaign, bench: Bench) -> None:
 @pytest.mark.no_requirement("judges the suite's own completeness")
 def test_every_requirement_was_asked(campaign: Campaign, bench: Bench) -> None:
     """A requirement that was vacuous throughout was not tested."""
+    if campaign.worker:
+        pytest.skip("the suite is split over workers: requirements are counted when all of them are done")
     if not campaign.complete:
         pytest.skip("only part of the suite was selected: requirements are counted over all of it")
     unasked = campaign.unasked()

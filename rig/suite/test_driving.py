@@ -29,7 +29,7 @@ def speed(kmh: int) -> tuple[tuple[str, int], ...]:
     return (("speed_kmh", kmh),)
 
 
-@pytest.mark.requirement("SAF-1")
+@pytest.mark.requirement("SAF-1", coverage="partial")
 @pytest.mark.parametrize("session", ["warm", "cold"])
 @pytest.mark.parametrize("mode", ["driving", "contradictory"])
 @pytest.mark.parametrize("kmh", [6, 50, 250])
@@ -42,7 +42,7 @@ def test_a_driving_vehicle_is_not_opened_from_afar(
     asked(prove(Scenario(carry=Carry(session=session), timeline=(drive, Intent("unlock", 1 * S, via)))), "SAF-1")
 
 
-@pytest.mark.requirement("SAF-1")
+@pytest.mark.requirement("SAF-1", coverage="partial")
 @pytest.mark.parametrize("kmh", [6, 250])
 def test_a_driving_vehicle_is_opened_from_inside_and_by_the_card(prove: Prover, kmh: int) -> None:
     """Both ignore speed."""
@@ -51,14 +51,14 @@ def test_a_driving_vehicle_is_opened_from_inside_and_by_the_card(prove: Prover, 
     prove(Scenario(timeline=(drive, Intent("unlock", 3 * S, "card"))))
 
 
-@pytest.mark.requirement("AVL-2", "AVL-3")
+@pytest.mark.requirement("AVL-2", "AVL-3", coverage="partial")
 @pytest.mark.parametrize("via", PHONE)
 def test_a_vehicle_that_has_stopped_is_opened(prove: Prover, via: Via) -> None:
     """A moment after the last frame that said so."""
     prove(Scenario(timeline=(Fault("vehicle.driving", 0, 5 * S), Intent("unlock", 6_500_000, via))))
 
 
-@pytest.mark.requirement("AVL-7")
+@pytest.mark.requirement("AVL-7", coverage="partial")
 @pytest.mark.parametrize("session", ["warm", "cold"])
 @pytest.mark.parametrize("via", PHONE)
 def test_an_old_speed_keeps_nobody_out(prove: Prover, via: Via, session: Session) -> None:
@@ -71,7 +71,7 @@ def test_an_old_speed_keeps_nobody_out(prove: Prover, via: Via, session: Session
         asked(result, "AVL-7")
 
 
-@pytest.mark.requirement("SAF-2")
+@pytest.mark.requirement("SAF-2", coverage="partial")
 @pytest.mark.parametrize("frames", [2, 3, 20])
 def test_a_crash_unlocks(prove: Prover, frames: int) -> None:
     """Standing, driving, and at a low supply."""
@@ -86,7 +86,7 @@ def test_a_crash_unlocks(prove: Prover, frames: int) -> None:
         asked(prove(Scenario(timeline=(*entries, crash))), "SAF-2")
 
 
-@pytest.mark.requirement("SAF-2")
+@pytest.mark.requirement("SAF-2", coverage="partial")
 @pytest.mark.parametrize("mode", OUTSIDE)
 def test_a_crash_unlocks_whatever_fails_elsewhere(prove: Prover, mode: str) -> None:
     """And in the middle of a wish."""
@@ -96,21 +96,21 @@ def test_a_crash_unlocks_whatever_fails_elsewhere(prove: Prover, mode: str) -> N
         prove(Scenario(timeline=(Fault(mode, 0, 20 * S), crash, Intent("unlock", 3_050_000, via))))
 
 
-@pytest.mark.requirement("SAF-2")
+@pytest.mark.requirement("SAF-2", coverage="partial")
 @pytest.mark.parametrize("late_ms", [0, 30, 60, 90])
 def test_a_crash_unlocks_a_sleeping_vehicle(prove: Prover, late_ms: int) -> None:
     """After more than a minute in which nothing happened."""
     asked(prove(Scenario(timeline=(Fault("vehicle.crash", 75 * S + 1000 * late_ms, 80 * S),))), "SAF-2")
 
 
-@pytest.mark.requirement("SEC-5")
+@pytest.mark.requirement("SEC-5", coverage="partial")
 def test_one_crash_frame_is_no_crash(prove: Prover) -> None:
     """The doors stay locked until the driver taps."""
     one = Fault("vehicle.crash", 1 * S, 4 * S, (("frames", 1),))
     prove(Scenario(timeline=(one, Intent("unlock", 5 * S, "card"))))
 
 
-@pytest.mark.requirement("AVL-13")
+@pytest.mark.requirement("AVL-13", coverage="partial")
 @pytest.mark.parametrize("via", PHONE)
 def test_after_a_crash_the_doors_stay_open_until_they_are_locked(prove: Prover, via: Via) -> None:
     """No relock, not after a reset, a dip or a tap either; a wish to lock is heard."""
@@ -126,7 +126,7 @@ def test_after_a_crash_the_doors_stay_open_until_they_are_locked(prove: Prover, 
         prove(Scenario(timeline=(opened, crash, *entries, Intent("lock", 50 * S, via))))
 
 
-@pytest.mark.requirement("SAF-3")
+@pytest.mark.requirement("SAF-3", coverage="partial")
 @pytest.mark.parametrize("via", PATHS)
 def test_a_relock_is_for_whom_a_credential_let_in(prove: Prover, via: Via) -> None:
     """The second of two unlocks counts; a door that was open before does not."""
@@ -134,7 +134,7 @@ def test_a_relock_is_for_whom_a_credential_let_in(prove: Prover, via: Via) -> No
     prove(Scenario(timeline=(Intent("unlock", 1 * S, via), Fault("vehicle.power_on", 2 * S, 20 * S))))
 
 
-@pytest.mark.requirement("AVL-13")
+@pytest.mark.requirement("AVL-13", coverage="partial")
 @pytest.mark.parametrize("door", [0, 3])
 @pytest.mark.parametrize("via", PHONE)
 def test_all_but_the_open_door_are_locked(prove: Prover, via: Via, door: int) -> None:
@@ -143,7 +143,8 @@ def test_all_but_the_open_door_are_locked(prove: Prover, via: Via, door: int) ->
     prove(Scenario(doors="unlocked", timeline=(ajar, Intent("lock", 3 * S, via))))
 
 
-@pytest.mark.requirement("DRV-1", "AVL-10")
+@pytest.mark.requirement("DRV-1")
+@pytest.mark.requirement("AVL-10", coverage="partial")
 @pytest.mark.parametrize("mode", ["", "server.500", "network.car_offline", "network.phone_offline"])
 def test_driving_needs_neither_server_nor_network(prove: Prover, mode: str) -> None:
     """By a command in a session, and by a tap; awake and after a sleep."""
@@ -154,7 +155,7 @@ def test_driving_needs_neither_server_nor_network(prove: Prover, mode: str) -> N
         asked(prove(Scenario(timeline=(*faults, Intent("unlock", at_us, "card")))), "DRV-1")
 
 
-@pytest.mark.requirement("DRV-2")
+@pytest.mark.requirement("DRV-2", coverage="partial")
 @pytest.mark.parametrize("via", PATHS)
 def test_authority_to_drive_lapses(prove: Prover, via: Via) -> None:
     """A long while after it was given, or when the connection closes."""
@@ -163,7 +164,7 @@ def test_authority_to_drive_lapses(prove: Prover, via: Via) -> None:
     asked(prove(Scenario(carry=Carry(session="warm"), timeline=(stays, wish))), "DRV-2")
 
 
-@pytest.mark.requirement("DRV-2")
+@pytest.mark.requirement("DRV-2", coverage="partial")
 def test_authority_to_drive_ends_with_the_key(prove: Prover) -> None:
     """The guest may drive, then the owner takes the guest's key off the list."""
     prove(

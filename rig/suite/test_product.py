@@ -20,7 +20,7 @@ def name_of(combination: tuple[str | None, ...]) -> str:
     return "+".join(mode for mode in combination if mode is not None) or "healthy"
 
 
-@pytest.mark.requirement("AVL-1", "AVL-2", "AVL-3", "AVL-10", "SEC-5", "SAF-3", "STA-1")
+@pytest.mark.requirement("AVL-1", "AVL-2", "AVL-3", "AVL-10", "SEC-5", "SAF-3", "STA-1", coverage="partial")
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=name_of)
 def test_driver_gets_in(prove: Prover, combination: Combination) -> None:
     """Modes that hold from before the wish until long after it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings, target
+from hypothesis import Phase, given, settings, target
 from hypothesis import strategies as st
 
 from fixtures.prover import Prover
@@ -29,8 +29,13 @@ STRIDE = 37
 """Prime: all combinations come up evenly."""
 
 AnchorsOf = Callable[[Script], Anchors]
-unhurried = settings(deadline=None)
-"""How long an example takes is the host's affair: a busy one must not fail the DUT."""
+unhurried = settings(
+    deadline=None, report_multiple_bugs=False, phases=(Phase.explicit, Phase.generate, Phase.target)
+)
+"""How long an example takes is the host's affair: a busy one must not fail the DUT.
+
+One failure is enough, and not shrunk here: the rig shrinks scenarios itself, as a whole and for one requirement.
+"""
 
 
 @st.composite
@@ -56,7 +61,8 @@ def tightest(results: list[Result]) -> float:
     return min(shares, default=1.0)
 
 
-@pytest.mark.requirement("AVL-1", "AVL-2", "AVL-3", "AVL-6", "AVL-10")
+@pytest.mark.requirement("AVL-1")
+@pytest.mark.requirement("AVL-2", "AVL-3", "AVL-6", "AVL-10", coverage="partial")
 @unhurried
 @given(source=sources())
 def test_driver_gets_in_whenever_things_fail(prove: Prover, anchors: AnchorsOf, source: generate.DrawnSource) -> None:
@@ -72,7 +78,7 @@ def test_driver_gets_in_whenever_things_fail(prove: Prover, anchors: AnchorsOf, 
     target(-tightest(results), label="share of the limit that was used")
 
 
-@pytest.mark.requirement("AVL-4", "AVL-5", "AVL-6", "AVL-8", "AVL-13", "SEC-5", "SEC-10", "STA-1")
+@pytest.mark.requirement("AVL-4", "AVL-5", "AVL-6", "AVL-8", "AVL-13", "SEC-5", "SEC-10", "STA-1", coverage="partial")
 @unhurried
 @given(source=sources())
 def test_whatever_fails_elsewhere(prove: Prover, anchors: AnchorsOf, source: generate.DrawnSource) -> None:
@@ -88,7 +94,7 @@ def test_whatever_fails_elsewhere(prove: Prover, anchors: AnchorsOf, source: gen
     target(-tightest(results), label="share of the limit that was used")
 
 
-@pytest.mark.requirement("SEC-1", "SEC-2", "SEC-3", "SEC-4", "SEC-5")
+@pytest.mark.requirement("SEC-1", "SEC-2", "SEC-3", "SEC-4", "SEC-5", coverage="partial")
 @unhurried
 @given(source=sources())
 def test_attackers_gain_nothing(prove: Prover, anchors: AnchorsOf, source: generate.DrawnSource) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rig.scenario import Intent
+from rig.trace import word
 
 if TYPE_CHECKING:
     from rig.world.world import World
@@ -28,6 +29,10 @@ BY_CARD = ("unlock", "lock")
 """Wishes that a card can fulfil, and a pull at the handle tells."""
 GLANCE_US = 50_000
 """How often the driver looks whether the lock has moved while the card rests."""
+JUST_US = 8_000_000
+"""Doors that opened within this are not locked by a tap (10 s, vehicle.md section 3)."""
+HURRIED_US = 700_000
+"""How long a driver taps at doors that the phone has opened a moment before."""
 
 
 class Driver:
@@ -82,11 +87,23 @@ class Driver:
             world.reader.place(card)
             world.log("tap", index, intent.who)
             world.log("act", index, "card")
-            until = kernel.now + TAP_US
+            began = kernel.now
+            until = began + TAP_US
             settled = await world.plant_settles("U" if intent.want == "unlock" else "L", until)
             if settled:
-                await kernel.sleep(GLANCE_US / 1e6)
+                hurried = intent.want == "unlock" and kernel.now == began and self._just_opened()
+                await kernel.sleep((HURRIED_US if hurried else GLANCE_US) / 1e6)
         finally:
             world.reader.remove(card)
             world.log("untap", index, intent.who)
             self._with_card -= 1
+
+    def _just_opened(self) -> bool:
+        """Whether a door was unlocked within the last seconds."""
+        since = self._world.kernel.now - JUST_US
+        for event in reversed(self._world.trace.events):
+            if event[0] < since:
+                return False
+            if event[1] == "latch" and word(event, 3) == "U":
+                return True
+        return False

@@ -76,7 +76,8 @@ class Tapper:
         return "held to the reader"
 
     def _away(self, index: int, kind: str, card: Card) -> None:
+        # Also if its owner has taken it away meanwhile: the next tap is the owner's own.
+        card.challenged = None
         if card in self._world.reader.field:
-            card.challenged = None
             self._world.reader.remove(card)
             self._world.log("untap", -1 - index, kind)

@@ -187,6 +187,21 @@ async def test_no_relock_for_the_inside_switch(car: Any) -> None:
     assert len(car.pulses()) == 4
 
 
+async def test_who_opens_from_inside_while_the_doors_relock_is_not_locked_in_again(car: Any) -> None:
+    await car.boot()
+    phone = car.phone("driver")
+    await phone.handshake()
+    await phone.send(vcp.UNLOCK)
+    while not car.pulses(direction="L"):
+        await car.run(0.01)
+    for _ in range(3):
+        car.restbus("InteriorSwitch", Request=2)
+        await car.run(0.02)
+    await car.run(50)
+    assert car.latches == "UUUU"
+    assert len(car.pulses(direction="L")) == 4
+
+
 async def test_no_relock_after_a_crash_until_the_next_lock(car: Any) -> None:
     await car.boot()
     await car.tap()

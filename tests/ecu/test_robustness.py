@@ -154,10 +154,13 @@ def test_a_source_that_fails_in_use_refuses_remote_requests_until_it_works_again
         await phone.handshake()
         await phone.send(vcp.LOCK)  # its answer finds the failure
         since = car.kernel.now
-        reply = await phone.send(vcp.UNLOCK)
-        assert reply.fault == vcp.Fault.INTERNAL
+        refused = phone.build(vcp.UNLOCK)
+        assert (await phone.deliver(refused)).fault == vcp.Fault.INTERNAL
         assert car.pulses(since) == []
         source.mend()
+        # What was refused once is never taken later.
+        assert (await phone.deliver(refused)).fault == vcp.Fault.INVALID_TOKEN_OR_COUNTER
+        assert car.pulses(since) == []
         reply = await phone.send(vcp.UNLOCK)
         assert reply.fault == 0
         assert car.latches == "UUUU"

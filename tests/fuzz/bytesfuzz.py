@@ -28,7 +28,11 @@ VALID_LINE = re.compile(r"(V [0-9]+|[FA] (FL|FR|RL|RR) [LUX01])")
 
 def effort(examples: int) -> settings:
     """Bounded by default; no deadline per example, since machines differ: what hangs is measured in CPU time."""
-    return settings(max_examples=examples * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
+    return settings(
+        max_examples=examples * TIMES, deadline=None, suppress_health_check=list(HealthCheck),
+        # The usual run is the same everywhere; a longer one tries others, and a failure prints how to repeat it.
+        derandomize=TIMES == 1, print_blob=True,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

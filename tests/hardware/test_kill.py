@@ -176,13 +176,13 @@ def test_a_frozen_process_is_a_stall_and_the_row_is_run_again(
         result, causes = table.outcome(row)
     assert froze
     first, *later = campaign.rows
-    assert first.outcome is Outcome.INCONCLUSIVE
+    assert first.outcome == Outcome.INCONCLUSIVE
     assert "late" in first.text
     assert 1 <= len(later) <= 2, "run again, at most twice"
     assert [r.run for r in campaign.rows] == list(range(1, len(campaign.rows) + 1))
     assert len({r.trace_hash for r in campaign.rows}) == len(campaign.rows)
     assert causes[0] == first.text
-    assert later[-1].outcome is Outcome.PASS
+    assert later[-1].outcome == Outcome.PASS
     assert result.judgement.verdicts["AVL-4"].outcome.good
     assert campaign.runs == 1, "only the run that counts is counted"
 

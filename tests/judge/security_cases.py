@@ -181,7 +181,7 @@ CASES: dict[str, dict[str, list[Case]]] = {
 
 def silent(for_s: float) -> Tape:
     """LockStatus stops for a while after garbage."""
-    tape = garbage("flood_bluetooth").sends(0.5, "u")
+    tape = garbage("flood_bluetooth").sends(0.5, "u").answers(0.7, "u")
     tape.cycle = False
     at = 0.0
     while at < 5.0:

@@ -37,6 +37,8 @@ class Tape:
         self.events: list[Event] = [(50_000, "supply", 12_600), (ORIGIN_US, "origin")]
         self.cycle = True
         """Whether LockStatus is added."""
+        self.silent: list[tuple[float, float]] = []
+        """When it is left out all the same (seconds)."""
         self.driving: list[tuple[float, float]] = []
         """When LockStatus says that somebody may drive (seconds)."""
         for index, intent in enumerate(self.scenario.intents):
@@ -139,6 +141,7 @@ class Tape:
         out: list[Event] = []
         counter, source = -1, 0
         sources = [(e[0], _source(events, e)) for e in events if e[1] == "motor" and number(e, 4)]
+        moments = [m for m in moments if not any(us(start) <= m[0] < us(end) for start, end in self.silent)]
         for at, cyclic in sorted(moments):
             while changes and changes[0][0] < at:
                 _, door, new = changes.pop(0)

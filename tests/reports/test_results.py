@@ -16,6 +16,7 @@ from reports.results import (
     Results,
     ResultsError,
     RowResult,
+    TestResult,
     Verdict,
 )
 
@@ -27,7 +28,9 @@ FAILURE = FailureResult(
 RESULTS = Results(
     verdict="fail", why="1 requirement failed", bench="emulated", dut="emulated door-lock ECU",
     defect="bus_off_blocks_card", seed=7, again="rig certify --seed 7", started="2026-01-01T00:00:00+00:00",
-    seconds=12.5, versions={"unlock-rig": "0.1.0"}, runs=3, simulated_s=99.5, tests={"passed": 1, "failed": 1},
+    seconds=12.5, versions={"unlock-rig": "0.1.0"}, runs=3, simulated_s=99.5,
+    tests=[TestResult("test_x", "pass", "", 1.5, [["AVL-4", "full"]]), TestResult("test_y", "fail", "stays shut")],
+    test_counts={"passed": 1, "failed": 1},
     requirements=[
         RequirementResult("AVL-4", "The card.", "1 s", "fail", {"pass": 1, "fail": 1, "vacuous": 1}, 2, 12.5, "tight"),
         RequirementResult("SEC-2", "No replay.", "none", "not run", {}, 0, None, ""),

@@ -9,7 +9,8 @@ import pytest
 from hardware.vehicle import emulated_model
 from rig.faults import CATALOGUE
 from rig.scenario import Fault, Intent, Scenario
-from rig.search.hunt import Hunt
+from rig.search.findings import Findings
+from rig.search.hunt import DAY_US, Hunt, Hunter
 from rig.search.mutants import MUTANTS
 from rig.search.qualify import Candidate, Qualification, qualify, try_mutant
 
@@ -47,6 +48,17 @@ def test_a_mutant_of_the_rig_is_noticed_by_what_it_no_longer_finds(name: str) ->
     assert result.red == f"{BLOCKS} is no longer found"
 
 
+@pytest.mark.parametrize(("name", "build"), [("no_replay", "no_counter"), ("reusable", "no_counter")])
+def test_a_mutant_that_known_failures_do_not_notice_is_noticed_by_its_witness(name: str, build: str) -> None:
+    # What neither mistake touches: doors that open by themselves after a boot.
+    known = {"opens": ("SEC-10", Scenario())}
+    opens = partial(emulated_model, "reset_opens")
+    assert try_mutant(name, known, {"opens": opens}, emulated_model, 1).red == ""
+    models = iter([opens(), emulated_model(build)])
+    red = try_mutant(name, known, {"opens": lambda: next(models)}, emulated_model, 1).red
+    assert red.endswith("where it matters most")
+
+
 def test_a_mutant_that_makes_false_alarms_is_noticed_on_the_healthy_ecu() -> None:
     broken = Scenario(timeline=(Fault("server.500", 0), Intent("unlock", 1_000_000, "cloud")))
     result = try_mutant("all_viable", {"any": ("AVL-3", broken)}, {}, emulated_model, 1)
@@ -62,6 +74,15 @@ def test_a_mutant_leaves_nothing_behind(name: str) -> None:
     assert catalogue == CATALOGUE
     after = emulated_model().judge(SHOWS)
     assert after.trace.hash() == before.trace.hash() and after.judgement == before.judgement
+
+
+@pytest.mark.parametrize(("build", "runs"), [(None, 1), ("status_107ms", 0)])
+def test_a_build_whose_idle_cycles_cannot_be_left_out_is_not_asked_for_days(build: str | None, runs: int) -> None:
+    hunter, findings = Hunter(emulated_model(build), emulated_model()), Findings()
+    hunter.judge(0, Scenario(timeline=(Intent("unlock", 30 * DAY_US, "card"),)), findings)
+    assert findings.runs == runs
+    hunter.judge(1, SHOWS, findings)
+    assert findings.runs == runs + 1
 
 
 def test_a_small_qualification_from_end_to_end() -> None:

@@ -1,0 +1,1 @@
+"""What the report says, section by section; each file makes one group of sections from the evidence."""

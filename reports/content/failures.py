@@ -1,0 +1,83 @@
+"""Each failure in detail: what happened, the smallest scenario found, its pictures, what was on the bus, "
+"the command."""
+
+from __future__ import annotations
+
+from reports.content.evidence import Evidence, count
+from reports.document import Block, Callout, Code, Facts, Figure, Gap, Listing, Para, Section, Text
+from reports.results import FailureResult
+
+MOST_DRAWN = 40
+"""Failures with pictures; a report of more says so, and names their files."""
+
+BUS = "Body CAN around the verdict, decoded: time in s, id, sender, name, signals that changed"
+
+PICTURES = (
+    ("sequence", "who told whom what", "Sequence of messages between driver, phone, server, buses and ECU"),
+    ("picture", "what happened when", "Failures, wishes, messages, bus load and doors over time"),
+)
+
+
+def section(evidence: Evidence) -> Section:
+    """All failures, the first of each requirement and fidelity in detail."""
+    failures = evidence.results.failures
+    if not failures:
+        return Section("failures", "Failures in detail", (Para("No requirement failed in any judged run."),))
+    text = (
+        f"{count(len(failures), 'failure')}: the first of each requirement, shrunk to the smallest scenario "
+        "found that still "
+        "fails it. The command plays it again; a run in virtual time is the same to the last byte."
+    )
+    parts = tuple(_one(evidence, failure, place) for place, failure in enumerate(failures, start=1))
+    return Section("failures", "Failures in detail", (Para(text),), parts)
+
+
+def _one(evidence: Evidence, failure: FailureResult, place: int) -> Section:
+    entries = "1 entry" if failure.entries == 1 else f"{failure.entries} entries"
+    facts: list[tuple[str, Text]] = [
+        ("Requirement", f"{failure.requirement}: {failure.demand}"),
+        ("Test", Code(failure.test)),
+        ("Bench", failure.bench),
+        ("Scenario", (Code(failure.scenario_file), f", {entries}")),
+        ("Record", Code(failure.trace_hash)),
+        ("Again", Code(failure.replay)),
+    ]
+    blocks: list[Block] = [Callout("bad", f"{failure.requirement} failed", failure.text), Facts(tuple(facts))]
+    files = _files(failure)
+    lost = []
+    for name, caption in (("scenario", "The scenario"), ("bus", BUS)):
+        said = evidence.text_of(files[name], failure.files.get(files[name], ""))
+        if said is None:
+            lost.append(files[name])
+        else:
+            blocks.append(Listing(said.rstrip(), caption))
+    if place <= MOST_DRAWN:
+        for name, caption, what in PICTURES:
+            drawing = evidence.text_of(files[name], failure.files.get(files[name], ""))
+            if drawing is None:
+                lost.append(files[name])
+            else:
+                said = f"{what}; {failure.text}"
+                blocks.append(Figure(drawing, f"{failure.requirement}: {caption}", said, wide=True))
+    else:
+        blocks.append(Para(f"Pictures: {files['sequence']}, {files['picture']}.", "note"))
+    if lost:
+        why = "not in the folder, or not the file that the results name by hash: "
+        blocks.insert(2, Para(Gap(why + ", ".join(lost))))
+    return Section(f"failure-{place}", f"{failure.requirement}: {_title(failure)}", tuple(blocks))
+
+
+def _title(failure: FailureResult) -> str:
+    words = failure.text
+    return words if len(words) <= 90 else words[:88].rsplit(" ", 1)[0] + " …"
+
+
+def _files(failure: FailureResult) -> dict[str, str]:
+    """Its files by what they hold; those of older results are found by the scenario's name."""
+    stem = failure.scenario_file.removesuffix(".json")
+    return {
+        "scenario": failure.scenario_file,
+        "picture": failure.picture_file,
+        "sequence": failure.sequence_file or f"{stem}.sequence.svg",
+        "bus": failure.bus_file or f"{stem}.bus.txt",
+    }

@@ -1,0 +1,1 @@
+"""Operational profiles: how often things happen, from which `rig sample` draws; files of TOML."""
