@@ -79,7 +79,7 @@ class BenchResult:
     Attributes:
         name: as results name it; in merged evidence made unique.
         text: what it is, in one line.
-        fidelity: "model" (virtual time) or "wire" (real lines); a wire bench's campaign has runs at model too.
+        fidelity: "model" or "stack" (virtual time), or "wire" (real lines, but the search of its campaign is at model).
         dut: who played the DUT: "emulated" or "external".
         lanes: DUTs used at once.
         stall_ms: from this lateness of rig or ECU host on, a run is inconclusive.

@@ -116,7 +116,10 @@ def _bench_facts(b: BenchResult) -> list[tuple[str, Text]]:
         ("Bench", f"{b.name}: {b.text}"),
         (
             "Fidelity",
-            "virtual time, all lines simulated" if b.fidelity == "model" else "real time, real lines",
+            {
+                "model": "virtual time, all lines simulated",
+                "stack": "virtual time, all lines simulated; real protocol stacks on the outer links",
+            }.get(b.fidelity, "real time, real lines"),
         ),
         ("DUTs at once", str(b.lanes)),
         ("Stall allowed", f"{b.stall_ms} ms, beyond it a run is inconclusive"),
