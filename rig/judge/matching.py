@@ -159,7 +159,9 @@ class Matching:
         if since is None:
             return False
         locks = [m.start_us for m in self._f.movements if m.direction == "L" and since < m.start_us < start_us]
-        return bool(locks) and hand.at_us > max(since, locks[-1] - HANDED_EARLY_US)
+        # On a line that holds frames back it may have been on its way for as long as it counts.
+        early_us = FAR_US if self._may_be_lost(hand) else HANDED_EARLY_US
+        return bool(locks) and hand.at_us > max(since, locks[-1] - early_us)
 
     def _left_over(self, since_us: int, start_us: int) -> bool:
         """Whether a movement drives only doors that an earlier one of the same wish drove in vain, or that say so."""

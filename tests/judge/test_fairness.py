@@ -189,6 +189,16 @@ def test_an_intent_that_was_done_may_be_done_again_by_a_new_request_after_a_lock
     assert (tape.verdict("SEC-5", 10).outcome is Outcome.FAIL) is not locked
 
 
+@pytest.mark.parametrize("held_back", [True, False])
+def test_a_request_that_the_bus_held_back_may_open_after_a_lock_that_it_was_sent_before(held_back: bool) -> None:
+    """SEC-5: the lock came while the second request of an intent was on its way."""
+    faults = [Fault("can.frames_delayed", 1 * S, 9 * S, {"ms": 969})] if held_back else []
+    tape = Tape(Intent("unlock", 0, "bluetooth"), Intent("lock", 2 * S, "bluetooth"), *faults).knows_the_clock()
+    tape.sends(2.12, "first").moves(3.2, "U").sends(3.4, "second")
+    tape.sends(3.5, "shut", index=1, command="lock").moves(4.7, "L").moves(5.7, "U")
+    assert (tape.verdict("SEC-5", 10).outcome is Outcome.FAIL) is not held_back
+
+
 @pytest.mark.parametrize("by_switch", [True, False])
 def test_who_opens_from_inside_needs_no_randomness(by_switch: bool) -> None:
     """SEC-8: after a boot without randomness a remote request does nothing; the inside switch opens all the same."""
