@@ -51,7 +51,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_the_benches_that_come_with_the_rig_load() -> None:
-    assert {"emulated", "model", "vcan"} <= set(list_benches())
+    assert {"emulated", "links", "model", "stack", "vcan"} <= set(list_benches())
     emulated, model, vcan = (load_bench(name) for name in ("emulated", "model", "vcan"))
     assert (emulated.fidelity, emulated.dut.kind, emulated.uncertainty_ms) == ("wire", "emulated", 20)
     assert (model.fidelity, model.can, model.shared) == ("model", None, ())
@@ -116,7 +116,7 @@ def test_mistakes_name_file_line_and_mend(
 
 
 def test_a_name_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(BenchError, match="emulated, model, stack, vcan"):
+    with pytest.raises(BenchError, match="emulated, links, model, stack, vcan"):
         load_bench("emulatd")
 
 
