@@ -26,7 +26,7 @@ certify: venv
 	@$(RUN) -m rig certify $(ARGS)
 
 test: venv
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 check: venv
 	@$(RUN) -m ruff check .

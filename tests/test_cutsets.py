@@ -30,6 +30,8 @@ from rig.faults import CATALOGUE, NEEDS, PATHS, check_faults
 from rig.faulttree import fault_tree
 from rig.scenario import Scenario
 
+pytestmark = pytest.mark.xdist_group("cutsets")  # they share what takes long to make
+
 ALL = frozenset(need for needs in NEEDS.values() for need in needs)
 
 

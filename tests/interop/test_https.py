@@ -20,6 +20,8 @@ from rig.world.world import Watch
 from tests.interop import table
 from tests.interop.fleetclient import FleetClient
 
+pytestmark = pytest.mark.xdist_group("https")  # they share what takes long to make
+
 VEHICLE_SECURITY = 2
 """The domain whose session the library keeps under this number."""
 BEGIN_US, TRY_US, END_US, AGAIN_US = 3_000_000, 3_500_000, 14_500_000, 26_000_000

@@ -18,6 +18,8 @@ from rig.cli import main
 from tests.reports.madeup import FAILED, write_folder
 from tests.reports.test_views import dense, read, words_of_pdf
 
+pytestmark = pytest.mark.xdist_group("report")  # they share what takes long to make
+
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = (
     "scope", "item", "bench", "conformity", "trace", "results", "coverage", "latency", "cutsets", "qualification",

@@ -31,6 +31,8 @@ from reports.document import (
 from reports.views.html import as_html
 from reports.views.pdf import PdfError, as_pdf
 
+pytestmark = pytest.mark.xdist_group("views")  # they share what takes long to make
+
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 40"><defs><pattern id="p" width="4" height="4" '
     'patternUnits="userSpaceOnUse"><path d="M0 0V4" stroke="#000"/></pattern></defs>'

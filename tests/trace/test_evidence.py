@@ -14,6 +14,8 @@ from reports.traceability.evidence import shown_by
 from rig.cli import main
 from tests.signing import made
 
+pytestmark = pytest.mark.xdist_group("evidence")  # they share what takes long to make
+
 Change = Callable[[dict[str, Any]], None]
 
 
