@@ -3,14 +3,19 @@
     client, scanner = bleak_backends(air.own_phone())
     monkeypatch.setattr(bleak, "get_platform_client_backend_type", lambda: (client, "bumble"))
 
-Does what BlueZ does: it pairs when the module asks for encryption, and writes what is longer than a packet as one
-long write. Needs the extra `interop`.
+`bleak_on("tcp-client:127.0.0.1:9001")` does it for a radio behind any Bumble transport, such as one that
+`rig vehicle --hci` hands out. Does what BlueZ does: it pairs when the module asks for encryption, and writes what is
+longer than a packet as one long write. Needs the extra `interop`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
 from typing import Any, ClassVar
+from unittest import mock
 
 from bleak.args import SizedBuffer
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -26,10 +31,12 @@ from bumble.core import UUID, AdvertisingData
 from bumble.device import Advertisement, Connection
 from bumble.gatt_client import CharacteristicProxy
 
-from hardware.bluetooth.central import Refused
+from hardware.bluetooth.bonds import Bonds, static_address
+from hardware.bluetooth.central import Central, Refused
 from hardware.bluetooth.device import LinkGone, guarded
 from hardware.bluetooth.phone import PhoneRadio
 from hardware.bluetooth.profile import ATT_OVERHEAD, CCCD, MOST_MTU
+from hardware.bluetooth.radios import open_radio
 
 NEEDS_PAIRING = (att.ATT_INSUFFICIENT_ENCRYPTION_ERROR, att.ATT_INSUFFICIENT_AUTHENTICATION_ERROR)
 
@@ -234,6 +241,33 @@ def bleak_backends(radio: PhoneRadio) -> tuple[type[BumbleBleakClient], type[Bum
     client = type("BumbleClient", (BumbleBleakClient,), {"radio": radio})
     scanner = type("BumbleScanner", (BumbleBleakScanner,), {"radio": radio})
     return client, scanner
+
+
+@contextlib.asynccontextmanager
+async def bleak_on(transport: str) -> AsyncIterator[None]:
+    """While it lasts, programs written for Bleak use the radio behind a Bumble transport.
+
+    Args:
+        transport: in Bumble's notation: "tcp-client:127.0.0.1:9001", "usb:0", "serial:/dev/ttyACM0", …
+
+    Raises:
+        RadioError: it cannot be opened.
+    """
+    tap = await open_radio("client", transport)
+    chance = random.Random()  # an address, no key
+    address = static_address(chance)
+    host = Central.make("phone", address, chance.randbytes(16), Bonds(), tap, tap)
+    client, scanner = bleak_backends(PhoneRadio(host, None, address, drivers=True))
+    # What Bleak asks for the operating system's Bluetooth; it has no setting for it.
+    ours: dict[str, Any] = {
+        "get_platform_client_backend_type": lambda: (client, "bumble"),
+        "get_platform_scanner_backend_type": lambda: (scanner, "bumble"),
+    }
+    try:
+        with mock.patch.multiple("bleak", **ours):
+            yield
+    finally:
+        await tap.close()
 
 
 def _must_be_on(radio: PhoneRadio) -> None:

@@ -139,9 +139,9 @@ class Radios:
         Raises:
             RadioError: one cannot be opened.
         """
-        self.module = await _open("module", self.module_spec)
+        self.module = await open_radio("module", self.module_spec)
         try:
-            self.phone = await _open("phone", self.phone_spec)
+            self.phone = await open_radio("phone", self.phone_spec)
         except RadioError:
             await self.module.close()
             raise
@@ -159,7 +159,12 @@ class Radios:
         return "; ".join(gone)
 
 
-async def _open(whose: str, spec: str) -> Tap:
+async def open_radio(whose: str, spec: str) -> Tap:
+    """Opens the radio behind a Bumble transport string; `whose` names it in an error.
+
+    Raises:
+        RadioError: it cannot be opened.
+    """
     try:
         async with asyncio.timeout(OPEN_S):
             return Tap(spec, await open_transport(spec))

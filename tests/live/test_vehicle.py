@@ -23,6 +23,7 @@ from hardware.live.commands import CommandError, execute
 from hardware.live.control import Control
 from hardware.live.holding import live
 from hardware.live.vehicle import LiveOptions, LiveVehicle
+from hardware.vehicle import rig_keys
 from hardware.wire import LaneError
 from rig.faults import CATALOGUE
 from rig.ports import Unsupported
@@ -228,6 +229,28 @@ def test_a_bluetooth_host_outside_gets_a_controller() -> None:
         assert await asyncio.wait_for(reader.readexactly(7), 2) == bytes.fromhex("040e0401030c00")
         writer.close()
         await writer.wait_closed()
+
+    held_up(act, LiveOptions(seed=1, hci_ports=(0,)))
+
+
+def test_a_client_that_others_wrote_unlocks_it_over_that_controller_while_the_server_fails() -> None:
+    pytest.importorskip("bumble", reason="needs the extra bluetooth")
+    pytest.importorskip("tesla_fleet_api", reason="needs the extra interop")
+    from tesla_fleet_api.tesla.bluetooth import TeslaBluetooth
+    from tesla_fleet_api.tesla.vehicle.bluetooth import VehicleBluetooth
+
+    from hardware.bluetooth.bleakbackend import bleak_on
+
+    key = rig_keys().phone.private
+
+    async def act(vehicle: LiveVehicle) -> None:
+        await vehicle.fail("server.500")
+        async with bleak_on(vehicle.places.hci[0]):
+            client = VehicleBluetooth(TeslaBluetooth(), vehicle.world.vin, key)
+            await client.find_vehicle()
+            assert (await client.door_unlock())["response"]["result"] is True
+            await client.disconnect()
+        assert vehicle.locked == "unlocked"
 
     held_up(act, LiveOptions(seed=1, hci_ports=(0,)))
 
