@@ -11,18 +11,17 @@ import math
 import random
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.resources import files
-from multiprocessing import get_context
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
 from typing import Any, TypeVar
 
 from rig.brief import Brief, brief
 from rig.faults import CATALOGUE, DOMAINS, modes
 from rig.generate import RandomSource
 from rig.model import Model
+from rig.processes import worker_pool
 from rig.scenario import Attack, Carry, Entry, Fault, Scenario, Session
 from rig.search.anchors import NOTHING
 from rig.search.placing import AFTER_US, BUSY_LIMITS_US, BUSY_US, PATIENT, attack
@@ -232,7 +231,7 @@ def sample(
         for batch in batches:
             keep(judged(model, profile, seed, batch))
         return
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start, (make_model, profile, seed))
+    pool = worker_pool(jobs, _start, (make_model, profile, seed))
     waiting: list[Future[list[Drawn]]] = []
     try:
         for batch in batches:
@@ -250,7 +249,6 @@ _worker: list[tuple[Model, Profile, int]] = []
 
 
 def _start(make_model: MakeModel, profile: Profile, seed: int) -> None:
-    signal(SIGINT, SIG_IGN)  # the parent decides when to stop
     _worker.append((make_model(), profile, seed))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from rig.cli.words import FAIL, PASS, USAGE, add_command, add_defect, complain, 
 from rig.cutsets import Ask, Question, ask_model, explore, opens
 from rig.faulttree import fault_tree
 from rig.model import Model
+from rig.processes import worker_pool
 
 if TYPE_CHECKING:
     from rig.cli.words import Commands
@@ -88,7 +88,7 @@ def asking(defect: str | None, processes: int) -> Iterator[Ask]:
     if processes == 1:
         yield ask_model(emulated_model(defect))
         return
-    with ProcessPoolExecutor(processes) as pool:
+    with worker_pool(processes) as pool:
 
         def ask(questions: Sequence[Question]) -> list[bool | None]:
             # In chunks, since one question takes about as long as sending it.

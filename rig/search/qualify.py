@@ -6,14 +6,13 @@ Knows defects only as models that somebody makes.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
 
 from rig.judge.verdicts import Outcome
 from rig.model import Model
+from rig.processes import worker_pool
 from rig.scenario import Scenario
 from rig.search.hunt import Hunt, hunt
 from rig.search.mutants import MUTANTS
@@ -150,8 +149,7 @@ def qualify(
         progress: told of every hunt that is over.
     """
     out = Qualification(seconds)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _deaf) as pool:
+    with worker_pool(jobs) as pool:
         futures: dict[Future[Hunt], bool] = {}
         reference = healthy.make_model
         for strategy in strategies:
@@ -183,10 +181,6 @@ def qualify(
             out.mutants.append(found)
             progress(f"mutant {found.name}: {found.red or 'nothing noticed'}", done, len(mutated))
     return out
-
-
-def _deaf() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _said(h: Hunt, of_defect: bool) -> str:

@@ -7,16 +7,15 @@ and count alone, never on how many workers there were.
 from __future__ import annotations
 
 import gc
-import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from itertools import islice
 
 from rig.brief import brief
 from rig.model import Model, anchor_run
+from rig.processes import worker_pool
 from rig.scenario import Scenario
 from rig.search.anchors import Anchors, anchors_of
 from rig.search.findings import Findings
@@ -149,8 +148,7 @@ class Swarm:
         return self.findings
 
     def _in_processes(self, work: Iterator[Batch], over: Callable[[], bool]) -> None:
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(self.jobs, context, _start, (self.make_model, self.make_reference))
+        pool = worker_pool(self.jobs, _start, (self.make_model, self.make_reference))
         waiting: list[Future[Findings]] = []
         pending: set[Future[Findings]] = set()
         try:
@@ -225,7 +223,6 @@ _worker: list[Worker] = []
 
 
 def _start(make_model: MakeModel, make_reference: MakeModel) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     _worker.append(Worker(make_model(), make_reference()))
     gc.collect()
     gc.freeze()
