@@ -45,6 +45,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     """
 
     _ready: deque[events.Handle]
+    _stopping: bool
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__()
@@ -134,6 +135,15 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     async def _turn(self) -> None:
         await asyncio.sleep(0)
+
+    def _run_once(self) -> None:
+        """One turn: what was ready when it began. Timers are in the kernel's queue: the base's own is empty."""
+        ready = self._ready
+        self.select(0 if ready or self._stopping else None)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
     # -- the loop's clock and selector -------------------------------------------------------------
 
