@@ -66,12 +66,17 @@ class Matching:
         """Starts of the movements that a command or a card authorised."""
         self._executed: dict[int, int] = {}
         """Intent number to when the DUT was heard to say that it had been done, with a movement or without."""
+        self._sent: dict[int, int] = {}
+        """Intent number to when what was said to be done had come."""
         self._refused: dict[str, int] = {}
         for at, _channel, name, fault in facts.answers:
             if name not in facts.signed:
                 continue
             if fault == 0:
-                self._executed.setdefault(facts.signed[name].index, at)
+                index = facts.signed[name].index
+                if index not in self._executed:
+                    self._executed[index] = at
+                    self._sent[index] = min((h.at_us for h in facts.hands if h.digest == name), default=at)
             else:
                 self._refused.setdefault(name, at)
         self._clock_bounds: dict[bytes, tuple[int, int]] = {}
@@ -154,8 +159,8 @@ class Matching:
         return self._after_a_lock(hand, signed, start_us)
 
     def _after_a_lock(self, hand: Hand, signed: Signed, start_us: int) -> bool:
-        """Whether somebody locked again after the intent had opened, and this came after that."""
-        since = self.used.get(signed.index)
+        """Whether somebody locked again after the intent had opened, or found it open, and this came after that."""
+        since = self.used.get(signed.index, self._sent.get(signed.index))
         if since is None:
             return False
         locks = [m.start_us for m in self._f.movements if m.direction == "L" and since < m.start_us < start_us]

@@ -199,6 +199,19 @@ def test_a_request_that_the_bus_held_back_may_open_after_a_lock_that_it_was_sent
     assert (tape.verdict("SEC-5", 10).outcome is Outcome.FAIL) is not held_back
 
 
+@pytest.mark.parametrize("locked", [True, False])
+def test_an_intent_that_found_the_doors_open_may_open_them_after_a_lock(locked: bool) -> None:
+    """SEC-5: its first request was done with nothing to do; a lock came, and then its second request."""
+    tape = Tape(Intent("unlock", 0, "card"), Intent("lock", 2 * S, "bluetooth"), Intent("unlock", 2 * S, "bluetooth"))
+    tape.knows_the_clock().taps(0.1, index=0).moves(0.2, "U").sends(2.1, "first", index=2)
+    if locked:
+        tape.sends(2.2, "shut", index=1, command="lock").moves(2.25, "L")
+    else:
+        tape.turned_by_hand(2.25, "L")
+    tape.answers(2.3, "first").sends(2.35, "second", index=2).moves(2.5, "U")
+    assert (tape.verdict("SEC-5", 10).outcome is Outcome.FAIL) is not locked
+
+
 @pytest.mark.parametrize("by_switch", [True, False])
 def test_who_opens_from_inside_needs_no_randomness(by_switch: bool) -> None:
     """SEC-8: after a boot without randomness a remote request does nothing; the inside switch opens all the same."""
