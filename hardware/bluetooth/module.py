@@ -5,9 +5,11 @@ Knows the world through its base class, and the air through `hardware.bluetooth.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from bumble import att
+from bumble.core import CommandTimeoutError
 from bumble.device import Connection as BumbleConnection
 
 from hardware.bluetooth.link import BumbleLink
@@ -58,8 +60,17 @@ class BumbleModule(Module):
 
     async def _start(self, peripheral: Peripheral) -> None:
         """On the loop: powers the host on."""
-        await peripheral.start()
-        self._world.kernel.post(self._hog)
+        await self._until_it_dies(peripheral, peripheral.start())
+
+    async def _until_it_dies(self, peripheral: Peripheral, work: Coroutine[Any, Any, None]) -> None:
+        """Something that makes the host be found, unless the controller goes, or gets stuck, in the middle of it."""
+        try:
+            await work
+        except CommandTimeoutError:
+            if peripheral is self.peripheral and not self.stuck:
+                raise
+        else:
+            self._world.kernel.post(self._hog)
 
     def _lose_all(self) -> None:
         super()._lose_all()
@@ -147,8 +158,7 @@ class BumbleModule(Module):
 
     async def _advertise(self, peripheral: Peripheral) -> None:
         """On the loop: it can be found again."""
-        await peripheral.advertise()
-        self._world.kernel.post(self._hog)
+        await self._until_it_dies(peripheral, peripheral.advertise())
 
     def _went(self, connection: BumbleConnection) -> None:
         here = self._here.pop(connection, None)

@@ -20,9 +20,11 @@ from hardware.bluetooth.central import Central, Refused
 from hardware.bluetooth.controller import RigController
 from hardware.bluetooth.profile import Style
 from hardware.stack import emulated_stack
+from hardware.vehicle import emulated_model
+from rig.agreement import outcome_of
 from rig.faults import CATALOGUE
 from rig.model import healthy
-from rig.scenario import Fault
+from rig.scenario import Carry, Fault, Intent, Scenario
 from rig.world.btlink import SUPERVISION_US, LinkError
 from rig.world.links import Links
 from tests.links.bluestage import BlueStage
@@ -247,3 +249,11 @@ def test_faults_of_the_drivers_phone_befall_a_host_outside_too() -> None:
         assert await stage.air.bridge.task(connects(), "outside again")
 
     BlueStage().play(story)
+
+
+def test_a_module_that_dies_while_it_begins_to_advertise_is_no_failure_of_the_rig() -> None:
+    """Its host waits for an answer that its controller will never give; a new host comes with the new life."""
+    dies = Fault("bluetooth.module_dead", 0, step="can.request_first")
+    scenario = Scenario(carry=Carry(session="cold"), timeline=(dies, Intent("revoke", 0, "bluetooth")))
+    stack = emulated_stack(lambda loop: Links(air=bumble_air(loop)))
+    assert outcome_of(stack.judge(scenario)) == outcome_of(emulated_model().judge(scenario))
