@@ -8,7 +8,7 @@ import pytest
 
 from hardware.pumped import MOST_LATE_S, Pumped
 from hardware.vehicle import emulated_model
-from rig.agreement import departs, seen_in
+from rig.agreement import Referee, seen_in
 from rig.faults import modes
 from rig.pump import realtime_loop
 from rig.scenario import Carry, Fault, Intent, Scenario
@@ -45,7 +45,7 @@ def rows(mode: str) -> list[Scenario]:
 
 
 def test_every_mode_comes_to_the_same_in_real_time() -> None:
-    model = emulated_model()
+    referee = Referee(emulated_model(), lambda model, one: seen_in(model.run(one, BRIEF)), NUDGES_US)
     pumped = Pumped(emulated_model(collapse=False))
     table = [row for mode in MODES for row in rows(mode)]
     with asyncio.Runner(loop_factory=realtime_loop) as runner:
@@ -53,7 +53,7 @@ def test_every_mode_comes_to_the_same_in_real_time() -> None:
     assert len(table) >= 150
     wrong = []
     for scenario, trace in zip(table, traces, strict=True):
-        differs = departs(lambda one: seen_in(model.run(one, BRIEF)), scenario, seen_in(trace), NUDGES_US)
+        differs = referee.disagreement(scenario, seen_in(trace))
         if differs:
             wrong.append(f"{scenario.faults[0].mode}, story {scenario.seed}: {differs}")
     if wrong and pumped.stalls:
