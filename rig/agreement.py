@@ -3,8 +3,8 @@
 Equal outcomes agree. **The rule for where they cannot:** they agree too if the reference itself comes to the other's
 outcome when something moves by no more than fidelities may differ in, one of these at a time:
 
-- one edge of one fault, by at most `TIE_US`: one way between phone and server takes 25 ms, and fidelities notice a
-  fault at different ends of it;
+- one edge of one fault, by at most `TIE_US`, also of one that began at a protocol step: one way between phone and
+  server takes 25 ms and a connection event 30, and fidelities notice a fault at different ends of them;
 - its Bluetooth connections, made up to `JITTER_US` later (all by the same time, or each by another), and their packets,
   up to one connection event sooner: a real phone must hear two advertisements, and encrypts;
 - the luck of signals that are bad by chance, drawn anew.
@@ -14,7 +14,7 @@ Then the scenario hangs on less than that, and neither fidelity is wrong. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rig.model import Model, Result
@@ -126,7 +126,8 @@ class Referee:
         return difference
 
     def _variants(self, scenario: Scenario) -> Iterator[tuple[Model, Scenario]]:
-        for nudged in _nudged(scenario, self.nudges_us):
+        begun = _begun(self.reference.run(scenario)) if any(fault.step for fault in scenario.faults) else {}
+        for nudged in _nudged(scenario, begun, self.nudges_us):
             yield self.reference, nudged
         by_chance = any(fault.mode in BY_CHANCE for fault in scenario.faults)
         for draw in range(DRAWS if by_chance else 1):
@@ -174,14 +175,24 @@ class _LateAir(Air):
         return link
 
 
-def _nudged(scenario: Scenario, nudges_us: Sequence[int]) -> Iterator[Scenario]:
-    """The scenario with one edge of one fault moved a little."""
+def _begun(trace: Trace) -> dict[int, int]:
+    """When each fault began, in µs of the timeline, by its number."""
+    on = (event for event in trace.of("fault") if number(event, 4))
+    return {number(event, 2): event[0] - trace.origin_us for event in on}
+
+
+def _nudged(scenario: Scenario, begun: Mapping[int, int], nudges_us: Sequence[int]) -> Iterator[Scenario]:
+    """The scenario with one edge of one fault moved a little; a fault at a step then begins at that time instead."""
+    fault_number = -1
     for place, entry in enumerate(scenario.timeline):
         if not isinstance(entry, Fault):
             continue
+        fault_number += 1
+        at_us = begun.get(fault_number) if entry.step else entry.start_us
+        timed = entry if at_us is None else replace(entry, start_us=at_us, step="", nth=1)
         for by_us in nudges_us:
-            for edge in ("start_us", "end_us"):
-                moved = _moved(entry, edge, by_us)
+            for edge, fault in (("start_us", timed), ("end_us", entry)):
+                moved = None if edge == "start_us" and at_us is None else _moved(fault, edge, by_us)
                 if moved is not None:
                     timeline = (*scenario.timeline[:place], moved, *scenario.timeline[place + 1 :])
                     yield replace(scenario, timeline=timeline)
