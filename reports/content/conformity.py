@@ -40,12 +40,14 @@ def section(evidence: Evidence) -> Section:
     tone = {"pass": "good", "fail": "bad", "error": "bad"}.get(r.verdict, "open")
     met = [x.id for x in r.requirements if x.verdict in ("pass", "conditional pass")]
     not_met = [x.id for x in r.requirements if x.verdict == "fail"]
-    open_ = [x.id for x in r.requirements if x.id not in met and x.id not in not_met]
+    untested = evidence.untested()
+    open_ = [x.id for x in r.requirements if x.id not in {*met, *not_met, *untested}]
     statement: list[tuple[str, Text]] = [
         ("Met", ", ".join(met) or "none"),
         ("Not met", ", ".join(not_met) or "none"),
-        ("Nothing can be said", ", ".join(open_) or "none"),
-        ("Rests on", ("the judged runs counted below and listed in ", To("results"))),
+        ("Asked, not decided", ", ".join(open_) or "none"),
+        ("Not tested", _untested(evidence, untested)),
+        ("Rests on", ("the judged runs counted below; each of them stands in the file that ", To("results"), " names")),
     ]
     blocks: list[Block] = [
         Callout(
@@ -76,6 +78,16 @@ def section(evidence: Evidence) -> Section:
         (Section("rule", "Decision rule", tuple(_rule(evidence))),
          Section("verdicts", "What the verdicts mean", (_verdicts(),))),
     )  # fmt: skip
+
+
+def _untested(evidence: Evidence, untested: list[str]) -> Text:
+    """What this report says nothing of."""
+    if not untested:
+        return "none"
+    found = evidence.tracing()
+    waived = {g.requirement for g, _waiver in found.waived} if found is not None else set()
+    said = "; ".join(f"{name}{' (waived)' if name in waived else ''}" for name in untested)
+    return (said, ": no judged run asked for them, so nothing is said of them; see ", To("trace"))
 
 
 def _row(x: RequirementResult) -> tuple[Text, ...]:

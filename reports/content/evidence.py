@@ -129,6 +129,14 @@ class Evidence:
         """All benches that results come from."""
         return self.results.benches
 
+    def untested(self) -> list[str]:
+        """Requirements of the suite that nothing in these results says anything of: no test, or never asked."""
+        found = self.tracing()
+        known = found.requirements if found is not None else {}
+        asked = {x.id for x in self.results.requirements if set(x.outcomes) - {"vacuous"}}
+        ids = dict.fromkeys([*known, *(x.id for x in self.results.requirements)])
+        return [name for name in ids if name not in asked]
+
     def read_from_dut(self) -> Mapping[str, str]:
         """Particulars that were read from the item, by their keys in campaign.toml's [item]."""
         return self.results.item.read if self.results.item is not None else {}
@@ -204,6 +212,14 @@ def _document(file: Path, kind: str) -> Mapping[str, Any] | None:
     return raw
 
 
+def uncertainty(results: Results) -> str:
+    """U of measured times of each bench; times in virtual time are exact."""
+    stated = [f"{b.name}: U = {b.rule.uncertainty_ms:g} ms" for b in results.benches]
+    if any(b.rule.uncertainty_ms for b in results.benches):
+        stated.append("in virtual time: U = 0 ms")
+    return "; ".join(dict.fromkeys(stated)) or "U = 0 ms, in virtual time"
+
+
 def count(number: int, what: str) -> str:
     """1 test, 2 tests."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
@@ -211,7 +227,10 @@ def count(number: int, what: str) -> str:
 
 def ms(value: float | None) -> str:
     """A time in ms, as people read it."""
-    return "" if value is None else f"{value:,.1f} ms" if abs(value) < 1000 else f"{value:,.0f} ms"
+    if value is None:
+        return ""
+    said = f"{value:,.1f} ms" if abs(value) < 1000 else f"{value:,.0f} ms"
+    return said.replace("-", "\u2212")
 
 
 def when(stamp: str) -> str:

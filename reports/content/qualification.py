@@ -38,7 +38,7 @@ def section(evidence: Evidence) -> Section:
             "alarms on "
             f"{len(found['variants'])} correct variants; {noticed} of {len(found['mutants'])} mutants of the "
             "rig noticed."
-            + ("" if found["fit"] else " " + "; ".join(found["reasons"]).capitalize() + "."),
+            + ("" if found["fit"] else " " + _sentence("; ".join(found["reasons"]))),
         ),
         Figure(
             dots_svg(strategies, [(d, [_sign(hunts.get((d, s))) for s in strategies]) for d in defects],
@@ -60,6 +60,10 @@ def section(evidence: Evidence) -> Section:
         columns = (Column("mutant of the rig"), Column("what is wrong with it", share=2), Column("noticed by", share=1))
         blocks.append(Table(columns, rows, "The rig made wrong on purpose"))
     return Section("qualification", title, tuple(blocks))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
 
 
 def _sign(hunt: Mapping[str, Any] | None) -> str:

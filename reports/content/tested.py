@@ -143,8 +143,7 @@ def _is_there(evidence: Evidence) -> bool:
 
 
 def _not_held(evidence: Evidence) -> Iterator[dict[str, Any]]:
-    """Lines of results.jsonl with anything but good outcomes; the others are not even parsed, since there "
-    "are many."""
+    """Lines of results.jsonl with anything but good outcomes; the others are not even parsed, as there are many."""
     with (evidence.folder / evidence.results.runs_file).open(encoding="utf-8") as lines:
         for line in lines:
             if any(f'"{word}"' in line for word in ("fail", "conditional fail", "inconclusive", "error")):

@@ -13,6 +13,7 @@ from html import escape
 from importlib.resources import files
 
 from reports.document import (
+    CALLS,
     SIGNS,
     TONES,
     Block,
@@ -85,6 +86,7 @@ class _Page:
         yield from self.contents()
         yield "<main>\n"
         yield from self.cover(d.cover)
+        yield from self.short_contents()
         for section in d.sections:
             yield from self.section(section, 1)
         yield f'<p class="end">{escape(d.end)}</p>\n</main>\n</body>\n</html>\n'
@@ -98,6 +100,14 @@ class _Page:
                 title = escape(section.title)
                 yield f'<li><a href="#{section.anchor}"><b>{number}</b> {title}</a></li>\n'
         yield "</ol>\n</div></nav>\n"
+
+    def short_contents(self) -> Iterator[str]:
+        """For windows without room beside the page, and for paper."""
+        yield '<nav class="short" aria-label="Contents of the report"><h2>Contents</h2>\n<ol>\n'
+        for number, section, depth in self.document.numbered():
+            if depth == 1:
+                yield f'<li><a href="#{section.anchor}"><b>{number}</b>{escape(section.title)}</a></li>\n'
+        yield "</ol></nav>\n"
 
     def cover(self, cover: Cover) -> Iterator[str]:
         tone = TONES.get(cover.verdict, "plain")
@@ -130,7 +140,7 @@ class _Page:
             case Para(text, look):
                 yield f"<p{'' if look == 'plain' else f' class={look}'}>{self.text(text)}</p>\n"
             case Callout(tone, title, text):
-                sign = SIGNS[tone]
+                sign = CALLS[tone]
                 yield f'<div class="callout {tone}"><b>{f"<i>{sign}</i> " if sign else ""}{escape(title)}</b>'
                 yield f"<p>{self.text(text)}</p></div>\n"
             case Facts():
@@ -161,14 +171,16 @@ class _Page:
 
     def table(self, table: Table) -> Iterator[str]:
         look = " dense" if table.dense else ""
-        yield f'<div class="table{look}">\n<table>\n'
+        name = f"Table {self.tables + 1}" if table.caption else "Table without a number"
+        # What scrolls is reached by keyboard, and has a name.
+        yield f'<div class="table{look}" role="region" aria-label="{name}" tabindex="0">\n<table>\n'
         if table.caption:
             self.tables += 1
             yield f"<caption><b>Table {self.tables}</b> {escape(table.caption)}</caption>\n"
         columns = table.columns
         yield "<thead><tr>"
         for column in columns:
-            yield f"<th{_align(column.align)}>{escape(column.title)}</th>"
+            yield f"<th scope=col{_align(column.align)}>{escape(column.title)}</th>"
         yield "</tr></thead>\n<tbody>\n"
         looks = [_align(column.align) for column in columns]
         text = self.text
