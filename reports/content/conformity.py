@@ -77,6 +77,7 @@ def section(evidence: Evidence) -> Section:
         "conformity", "Conformity by requirement", tuple(blocks),
         (Section("rule", "Decision rule", tuple(_rule(evidence))),
          Section("verdicts", "What the verdicts mean", (_verdicts(),))),
+        fresh=True,
     )  # fmt: skip
 
 
@@ -97,6 +98,8 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
     demand: Text = (x.text, Quiet(" Limit: "), Strong(x.limit), Quiet(f" ({x.rule})" if x.rule else ""))
     if not x.limit or x.limit.startswith("none"):
         demand = (x.text, Quiet(" No limit in time."))
+        if x.tightest_ms is not None:
+            demand = (x.text, Quiet(" No limit of its own in time; limits of its times: "), To("latency"), Quiet("."))
     return (
         Strong(x.id), Word(x.verdict), demand, f"{held:,}", f"{failed:,}",
         f"{other:,}", f"{vacuous:,}", ms(x.tightest_ms),

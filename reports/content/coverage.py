@@ -25,8 +25,8 @@ def section(evidence: Evidence) -> Section:
     blocks: list[Block] = [
         Para(
             f"{done:,} of {count(r.cells_required, 'pair')} of way in and failure mode were shown to "
-            "hold: the way in works while a mode outside its needs holds, and again after one inside them has ended. "
-            "The others failed or were not tried."
+            "hold: the way in works while a mode outside its needs holds, and again after one inside them has ended."
+            + (" The others failed or were not tried." if r.cells_missing else "")
         )
     ]
     pairs = evidence.pairs()

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Evidence:
     sha256: str
     cutsets: Mapping[str, Any] | None
     qualification: Mapping[str, Any] | None
+    _traced: list[Tracing | None] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def read(cls, folder: Path) -> Evidence:
@@ -167,6 +168,11 @@ class Evidence:
 
     def tracing(self) -> Tracing | None:
         """Requirements against tests; None if the results do not say who cites what."""
+        if not self._traced:
+            self._traced.append(self._trace())
+        return self._traced[0]
+
+    def _trace(self) -> Tracing | None:
         if not any(t.requirements for t in self.results.tests):
             return None
         raw = asdict(self.results)

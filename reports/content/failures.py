@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from reports.content.evidence import Evidence, count
-from reports.document import Block, Callout, Code, Facts, Figure, Gap, Items, Listing, Para, Section, Strong, Text
+from reports.document import (
+    Block,
+    Callout,
+    Code,
+    Facts,
+    Figure,
+    Gap,
+    Items,
+    Listing,
+    Para,
+    Section,
+    Strong,
+    Text,
+)
 from reports.results import FailureResult
 from rig.faults import CATALOGUE
 from rig.scenario import Attack, Fault, Intent, Scenario, ScenarioError
@@ -30,7 +43,7 @@ def section(evidence: Evidence) -> Section:
         "fails it. The command plays it again; a run in virtual time is the same to the last byte."
     )
     parts = tuple(_one(evidence, failure, place) for place, failure in enumerate(failures, start=1))
-    return Section("failures", "Failures in detail", (Para(text),), parts)
+    return Section("failures", "Failures in detail", (Para(text),), parts, fresh=True)
 
 
 def _one(evidence: Evidence, failure: FailureResult, place: int) -> Section:
@@ -39,6 +52,7 @@ def _one(evidence: Evidence, failure: FailureResult, place: int) -> Section:
         ("Requirement", f"{failure.requirement}: {failure.demand}"),
         ("Test", Code(failure.test)),
         ("Bench", failure.bench),
+        ("Uncertainty of times", _u(evidence, failure)),
         ("Scenario", (Code(failure.scenario_file), f", {entries}")),
         ("Record", Code(failure.trace_hash)),
         ("Again", Code(failure.replay)),
@@ -67,7 +81,15 @@ def _one(evidence: Evidence, failure: FailureResult, place: int) -> Section:
     if lost:
         why = "not in the folder, or not the file that the results name by hash: "
         blocks.insert(2, Para(Gap(why + ", ".join(lost))))
-    return Section(f"failure-{place}", f"{failure.requirement}: {_title(failure)}", tuple(blocks), fresh=True)
+    return Section(f"failure-{place}", f"{failure.requirement}: {_title(failure)}", tuple(blocks), fresh=place > 1)
+
+
+def _u(evidence: Evidence, failure: FailureResult) -> str:
+    """U of the times that this failure tells."""
+    for bench in evidence.benches:
+        if bench.name == failure.bench and bench.rule.uncertainty_ms:
+            return f"U = {bench.rule.uncertainty_ms:g} ms"
+    return "U = 0 ms: in virtual time they are exact"
 
 
 def _in_words(said: str) -> list[Block]:
@@ -78,10 +100,8 @@ def _in_words(said: str) -> list[Block]:
         return []
     carry = scenario.carry
     card = "a key card" if carry.card else "no key card"
-    items: list[Text] = [
-        (Strong("Before: "), f"the doors are {scenario.doors}; the driver has a phone with a {carry.session} session "
-         f"and {card}; everything is healthy.")
-    ]  # fmt: skip
+    has = f"the driver has a phone with a {carry.session} session and {card}"
+    items: list[Text] = [(Strong("Before: "), f"the doors are {scenario.doors}; {has}; everything is healthy.")]
     wishes = 0
     for entry in scenario.timeline:
         if isinstance(entry, Fault):

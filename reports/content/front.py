@@ -35,8 +35,8 @@ NOT_A_CERTIFICATE = (
 )
 ONLY_THE_ITEM = "The results relate only to the item tested, as received."
 FROM_CUSTOMER = (
-    "What is marked “stated by the customer” comes from the customer, can affect the validity of the results, and is not "
-    "answered for by the laboratory."
+    "What is marked “stated by the customer” comes from the customer, can affect the validity of the results, and is "
+    "not answered for by the laboratory."
 )
 EMULATED = (
     "The item was the emulated ECU that comes with the rig. Nothing in this report says anything about any "
@@ -63,7 +63,7 @@ def cover(evidence: Evidence, missing: list[Missing]) -> Cover:
         ("Customer", _lines(evidence, "customer.name", "customer.address", "customer.contact")),
         ("Order", _said(evidence, "customer.order")),
         ("Item under test", item),
-        ("Bench", r.bench),
+        ("Bench", f"{r.bench}: {_where(evidence)}" if r.rows else r.bench),
         ("Not tested", _not_tested(evidence)),
         ("Tested", f"{when(evidence.began)} to {when(evidence.ended)}"),
         ("Issued", _said(evidence, "report.issued")),
@@ -102,12 +102,9 @@ def scope(evidence: Evidence) -> Section:
         ),
         Para(
             f"{count(r.runs, 'judged run')} of scenarios, {hours(r.simulated_s)} of vehicle time, were played "
-            "in "
-            f"{hours(r.seconds)} on bench {r.bench}. A scenario is a list of failures, of the driver's wishes "
-            "and of "
-            "attacks, each at its instant; the rig plays everything around the ECU, records every message, "
-            "motor pulse "
-            "and latch, and a judge that shares no code with the ECU holds the record against each requirement."
+            f"in {hours(r.seconds)} on bench {r.bench}: {_where(evidence)}. A scenario is a list of failures, of the "
+            "driver's wishes and of attacks, each at its instant; the rig plays everything around the ECU, records "
+            "every message, motor pulse and latch, and a judge that shares no code with the ECU holds the record against each requirement."
         ),
     ]
     standards: Text = "; ".join(p.method.standards) or (
@@ -147,7 +144,8 @@ def _opinions(evidence: Evidence) -> Iterator[Block]:
     report = evidence.particulars.report
     if report.opinions:
         yield Para((Strong("Opinions and interpretations, not results: "), report.opinions))
-        yield Para(("Given by ", report.opinions_by or NOT_STATED, "; resting on ", report.opinions_basis or NOT_STATED, "."))
+        grounds = ("Given by ", report.opinions_by or NOT_STATED, "; resting on ", report.opinions_basis or NOT_STATED)
+        yield Para((*grounds, "."))
     if report.remarks:
         yield Para((Strong("Remarks: "), report.remarks))
 
@@ -199,6 +197,15 @@ def _lines(evidence: Evidence, *keys: str) -> Text:
         return NOT_STATED
     whole = ", ".join(s for s in said if s)
     return whole if said[1] else (whole, "; ", Gap("address not stated"))
+
+
+def _where(evidence: Evidence) -> str:
+    """How many of the runs were on real lines: on a bench of real lines the suite and the search are not."""
+    r = evidence.results
+    real = sum(1 for row in r.rows if row.counts)
+    if not real:
+        return "all of them in virtual time, none on real lines"
+    return f"{count(real, 'run')} on its lines, in real time; all others in virtual time, with simulated lines"
 
 
 def _not_tested(evidence: Evidence) -> Text:

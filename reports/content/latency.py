@@ -32,7 +32,8 @@ CAPTION = (
 
 def section(evidence: Evidence) -> Section:
     """Distributions with limits; then the sampling campaign, which is never pooled with the search."""
-    found = evidence.results.latencies
+    place = {x.id: number for number, x in enumerate(evidence.results.requirements)}
+    found = sorted(evidence.results.latencies, key=lambda x: place.get(x.requirement, len(place)))
     blocks: list[Block] = [*_drawn(found)]
     if found:
         rows: list[tuple[Text, ...]] = [
@@ -105,7 +106,8 @@ def _sampling(evidence: Evidence) -> Section:
         text = (
             "No sampling campaign belongs to this evidence, so that nothing is said of probabilities. "
         )
-        return Section("sampling", title, (Para((text, Code("rig sample"), " draws independently from a stated profile.")),))
+        said = Para((text, Code("rig sample"), " draws independently from a stated profile."))
+        return Section("sampling", title, (said,))
     parts = tuple(_campaign(s, place) for place, s in enumerate(found, start=1))
     text = "Independent draws from a printed profile, their number fixed beforehand; never pooled with the search."
     return Section("sampling", title, (Para(text),), parts)

@@ -29,8 +29,8 @@ def section(evidence: Evidence) -> Section:
     if missing:
         blocks.append(
             Para(
-                f"{count(len(missing), 'pair')} of way in and failure mode not shown to hold, since it failed or was not "
-                "tried: "
+                f"{count(len(missing), 'pair')} of way in and failure mode not shown to hold, since it failed or was "
+                "not tried: "
                 + ", ".join(missing[:60]) + (", …" if len(missing) > 60 else "") + "."
             )
         )  # fmt: skip

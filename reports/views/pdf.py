@@ -40,8 +40,8 @@ from reports.document import (
 INSTALL = "pip install 'unlock-rig[report]'"
 LINES = 40
 """Lines of a dense table that are set at once; typst's memory and time go by the number of cells."""
-DENSE_CHARS = 60
-"""Characters of a line of a dense table: half a page of 6.3 pt (report.typ), 0.6 em each."""
+DENSE_CHARS = 63
+"""Characters of a line of a dense table: half a page of 6 pt (report.typ), 0.6 em each."""
 BREAK_AFTER = re.compile(r"(?<=[/_,:.=\[\]@-])")
 LONGEST = 20
 """Characters of a name in which no line may end."""
