@@ -66,7 +66,7 @@ def cover(evidence: Evidence, missing: list[Missing]) -> Cover:
         ("Bench", f"{r.bench}: {_where(evidence)}" if r.rows else r.bench),
         ("Not tested", _not_tested(evidence)),
         ("Tested", f"{when(evidence.began)} to {when(evidence.ended)}"),
-        ("Issued", _said(evidence, "report.issued")),
+        ("Issued", _issued(evidence)),
         ("Author", _people(evidence, "author")),
         ("Authorised by", _people(evidence, "approver")),
         ("Replaces", evidence.replaces or "–"),
@@ -104,7 +104,8 @@ def scope(evidence: Evidence) -> Section:
             f"{count(r.runs, 'judged run')} of scenarios, {hours(r.simulated_s)} of vehicle time, were played "
             f"in {hours(r.seconds)} on bench {r.bench}: {_where(evidence)}. A scenario is a list of failures, of the "
             "driver's wishes and of attacks, each at its instant; the rig plays everything around the ECU, records "
-            "every message, motor pulse and latch, and a judge that shares no code with the ECU holds the record against each requirement."
+            "every message, motor pulse and latch, and a judge that shares no code with the ECU holds the record "
+            "against each requirement."
         ),
     ]
     standards: Text = "; ".join(p.method.standards) or (
@@ -197,6 +198,15 @@ def _lines(evidence: Evidence, *keys: str) -> Text:
         return NOT_STATED
     whole = ", ".join(s for s in said if s)
     return whole if said[1] else (whole, "; ", Gap("address not stated"))
+
+
+def _issued(evidence: Evidence) -> Text:
+    """The date of issue; one before the end of the tests cannot be right."""
+    issued = evidence.particulars.report.issued
+    said = _said(evidence, "report.issued")
+    if issued and issued < evidence.ended[:10]:
+        return (*parts(said), " ", Gap("before the last test ended"))
+    return said
 
 
 def _where(evidence: Evidence) -> str:

@@ -161,7 +161,8 @@ def _uncertainty(evidence: Evidence) -> list[Block]:
             f"Times measured on this bench have the expanded uncertainty U = {u_ms:g} ms (k = 2, about 95 %), from "
             "the instant at the line to the stamp in the record, and back. The bench file states it; no budget of it "
             "is part of this report. It is taken off each limit as the decision rule says. Runs in virtual time "
-            "have U = 0 ms. A stall of the rig or of the ECU's process beyond the bench's allowance makes a run inconclusive rather than late."
+            "have U = 0 ms. A stall of the rig or of the ECU's process beyond the bench's allowance makes a run "
+            "inconclusive rather than late."
         ),
         *_untraceable(evidence),
     ]

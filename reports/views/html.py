@@ -44,6 +44,9 @@ FACES = (
     ("JetBrains Mono", 400, "JetBrainsMono-Regular.woff2"),
 )
 
+SHORT = 20
+"""Characters of a cell that stays on one line."""
+
 _PLAIN, _FACE = 'font-family="system-ui', 'font-family="Inter, system-ui'
 """Drawings that are files of their own use the face of the machine; here they use the report's."""
 
@@ -183,9 +186,16 @@ class _Page:
             yield f"<th scope=col{_align(column.align)}>{escape(column.title)}</th>"
         yield "</tr></thead>\n<tbody>\n"
         looks = [_align(column.align) for column in columns]
+        # Where another column has the room, ids and short words are not broken.
+        whole = [not column.share and column.align == "left" for column in columns]
+        whole = whole if any(column.share for column in columns) else [False] * len(columns)
         text = self.text
         for row in table.rows:
-            cells = "".join([f"<td{look}>{text(cell)}</td>" for look, cell in zip(looks, row, strict=True)])
+            cells = "".join([
+                f"<td class=n>{text(cell)}</td>" if keep and isinstance(cell, str) and len(cell) <= SHORT
+                else f"<td{look}>{text(cell)}</td>"
+                for look, keep, cell in zip(looks, whole, row, strict=True)
+            ])  # fmt: skip
             yield f"<tr>{cells}</tr>\n"
         yield "</tbody>\n</table>\n</div>\n"
 
