@@ -130,6 +130,12 @@ class Evidence:
         """All benches that results come from."""
         return self.results.benches
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """What the runs rest on, the rig first; its own version is named even where nobody wrote it down."""
+        own = self.results.versions.get("unlock-rig", "not determined")
+        return {"unlock-rig": own, **self.results.versions}
+
     def untested(self) -> list[str]:
         """Requirements of the suite that nothing in these results says anything of: no test, or never asked."""
         found = self.tracing()

@@ -113,7 +113,7 @@ def scope(evidence: Evidence) -> Section:
     )
     facts: list[tuple[str, Text]] = [
         ("Method", standards),
-        ("Rig", "; ".join(f"{name} {version}" for name, version in r.versions.items())),
+        ("Rig", "; ".join(f"{name} {version}" for name, version in evidence.versions.items())),
         ("Dates of the tests", f"{when(evidence.began)} to {when(evidence.ended)}"),
         ("Sampled by", _item_said(evidence, "sampling.by")),
         ("Sampling plan and method", _item_said(evidence, "sampling.plan")),

@@ -56,13 +56,10 @@ def item(evidence: Evidence) -> Section:
         Column(""),
     )
     blocks.append(Table(columns, rows, "The item, as stated in campaign.toml and as read from it"))
-    blocks.append(
-        Para(
-            "“Not determined” means that no port of this bench supplies it. Results apply to the item as "
-            "received.",
-            "note",
-        )
-    )
+    received = "Results apply to the item as received."
+    if evidence.emulated:
+        received = "Nothing was received: the item is the source files of that SHA-256."
+    blocks.append(Para(f"“Not determined” means that no port of this bench supplies it. {received}", "note"))
     return Section("item", "Item under test", tuple(blocks))
 
 
