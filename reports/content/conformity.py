@@ -39,11 +39,13 @@ def section(evidence: Evidence) -> Section:
     r = evidence.results
     tone = {"pass": "good", "fail": "bad", "error": "bad"}.get(r.verdict, "open")
     met = [x.id for x in r.requirements if x.verdict in ("pass", "conditional pass")]
+    near = [x.id for x in r.requirements if x.verdict == "conditional pass"]
     not_met = [x.id for x in r.requirements if x.verdict == "fail"]
     untested = evidence.untested()
     open_ = [x.id for x in r.requirements if x.id not in {*met, *not_met, *untested}]
     statement: list[tuple[str, Text]] = [
         ("Met", ", ".join(met) or "none"),
+        *([("Of these conditionally", f"{', '.join(near)}: nearer to the limit than U in a run")] if near else []),
         ("Not met", ", ".join(not_met) or "none"),
         ("Asked, not decided", ", ".join(open_) or "none"),
         ("Not tested", _untested(evidence, untested)),

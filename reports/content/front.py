@@ -57,6 +57,7 @@ def cover(evidence: Evidence, missing: list[Missing]) -> Cover:
     item: Text = (r.dut, planted)
     if p.item.description:
         item = (*parts(_said(evidence, "item.description")), Quiet(f"; {r.dut}"), planted)
+    near = [x.id for x in r.requirements if x.verdict == "conditional pass"]
     facts: list[tuple[str, Text]] = [
         ("Laboratory", _lines(evidence, "laboratory.name", "laboratory.address", "laboratory.contact")),
         ("Place of the activities", _said(evidence, "laboratory.place")),
@@ -64,6 +65,7 @@ def cover(evidence: Evidence, missing: list[Missing]) -> Cover:
         ("Order", _said(evidence, "customer.order")),
         ("Item under test", item),
         ("Bench", f"{r.bench}: {_where(evidence)}" if r.rows else r.bench),
+        *([("Only conditionally met", f"{', '.join(near)}: a time was nearer to its limit than U")] if near else []),
         ("Not tested", _not_tested(evidence)),
         ("Tested", f"{when(evidence.began)} to {when(evidence.ended)}"),
         ("Issued", _issued(evidence)),

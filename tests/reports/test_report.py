@@ -369,6 +369,14 @@ def test_what_was_not_tested_stands_on_the_cover_and_by_the_verdict(tmp_path: Pa
     assert "1 of 60 tests not executed" in text
 
 
+def test_a_conditional_pass_is_told_from_a_pass(tmp_path: Path) -> None:
+    known = made_up().requirements
+    write_folder(tmp_path, requirements=[replace(known[0], verdict="conditional pass"), *known[1:]])
+    text = said_by(tmp_path)
+    assert f"Only conditionally met{known[0].id}: a time was nearer to its limit than U" in text
+    assert f"Of these conditionally{known[0].id}" in text
+
+
 def test_runs_on_real_lines_are_told_from_those_in_virtual_time(tmp_path: Path) -> None:
     write_folder(tmp_path)
     assert "1 run on its lines, in real time; all others in virtual time" in said_by(tmp_path)
