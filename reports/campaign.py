@@ -59,6 +59,8 @@ class Report:
     issued: str = dated("date of issue", "7.8.2.1 j", needed=True)
     remarks: str = said("remarks", "7.8.3.1 e")
     opinions: str = said("opinions and interpretations", "7.8.3.1 d")
+    opinions_by: str = said("who gives them and is authorised to", "7.8.7.1")
+    opinions_basis: str = said("what they rest on", "7.8.7.2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,11 @@ class Particulars:
                 meta = at.metadata
                 if meta["needed"] and not (emulated and meta["item"]) and not getattr(part, at.name):
                     out.append(Missing(f"{table}.{at.name}", meta["label"], meta["clause"]))
+        if self.report.opinions:
+            for name in ("opinions_by", "opinions_basis"):
+                if not getattr(self.report, name):
+                    meta = next(f.metadata for f in dataclasses.fields(Report) if f.name == name)
+                    out.append(Missing(f"report.{name}", meta["label"], meta["clause"]))
         if not any(p.role == "approver" for p in self.person):
             out.append(Missing("person", "who authorises the report: a [[person]] with role \"approver\"", "7.8.2.1 o"))
         return out

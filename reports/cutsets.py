@@ -16,7 +16,7 @@ from rig.faulttree import Node, fault_tree
 
 FORMAT = "unlock-rig/cutsets/1"
 
-BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#6b6b6b"
+BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#C04F00", "#6b6b6b"
 INK, PAPER, RULE = "#1b1b1b", "#ffffff", "#8c8c8c"
 WIDTH = 1060
 MARGIN = 18

@@ -20,6 +20,8 @@ TONES: dict[str, Tone] = {
 }  # fmt: skip
 SIGNS: dict[Tone, str] = {"good": "✓", "bad": "✗", "open": "?", "quiet": "–", "plain": ""}
 """Nothing is told by colour alone."""
+CALLS: dict[Tone, str] = {**SIGNS, "open": "!"}
+"""The signs of paragraphs that must not be overlooked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from rig.scenario import Scenario
 from rig.trace import Event, Trace, number, word
 
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
-ORANGE, RED, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#767676"
+ORANGE, RED, PURPLE, GREY = "#E69F00", "#C04F00", "#CC79A7", "#767676"
 INK, PAPER, RULE = "#1b1b1b", "#ffffff", "#d9d9d9"
 
 WIDTH = 1120

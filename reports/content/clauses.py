@@ -59,6 +59,9 @@ CLAUSES = (
     Clause("7.8.6.2 a", "to which results a statement of conformity applies", ("conformity",), "rig"),
     Clause("7.8.6.2 b", "which requirements are met and which are not", ("conformity",), "rig"),
     Clause("7.8.6.2 c", "the decision rule that was applied", ("conformity",), "rig"),
+    Clause("7.8.7.1", "opinions only from people authorised to give them, with what they rest on", ("scope",),
+           "people"),
+    Clause("7.8.7.2", "opinions resting on the results from the item, and marked as opinions", ("scope",), "people"),
     Clause("7.8.8.1", "changes to an issued report, marked, with their reason", ("amendments",), "both"),
     Clause("7.8.8.2", "amendments as a further document that says so", ("amendments",), "both"),
     Clause("7.8.8.3", "a new report: uniquely identified, naming the one that it replaces",
@@ -75,9 +78,7 @@ def section(evidence: Evidence, missing: list[Missing]) -> Section:
             places += [", "] if places else []
             places.append("cover" if anchor == "cover" else "end mark" if anchor == "end" else To(anchor))
         lacks = [m.key for m in missing if m.clause == clause.clause]
-        said: Text = "stated" if not lacks else tuple(_joined([Gap(f"not stated: {key}") for key in lacks]))
-        if clause.who == "rig":
-            said = "by the rig"
+        said: Text = tuple(_joined([Gap(f"not stated: {key}") for key in lacks])) if lacks else _state(clause, evidence)
         rows.append((clause.clause, clause.demand, tuple(places), said))
     text = (
         "Clause 7.8 of ISO/IEC 17025:2017 in the words of this rig, and where each demand is answered. "
@@ -85,8 +86,49 @@ def section(evidence: Evidence, missing: list[Missing]) -> Section:
     )
     columns = (Column("clause"), Column("what it asks for", share=3), Column("answered in", share=2),
                Column("state", share=2))  # fmt: skip
-    table = Table(columns, rows, "Demands of ISO/IEC 17025:2017, 7.8.2, 7.8.3, 7.8.6, 7.8.8")
+    table = Table(columns, rows, "Demands of ISO/IEC 17025:2017, 7.8.2, 7.8.3, 7.8.6, 7.8.7, 7.8.8")
     return Section("clauses", "What ISO/IEC 17025 asks for", (Para(text), table))
+
+
+STATES: dict[str, tuple[str, ...]] = {
+    "7.8.2.1 d": ("report.number",),
+    "7.8.2.1 h": ("item.received", "sampling.taken"),
+    "7.8.2.1 k": ("sampling.by", "sampling.plan"),
+    "7.8.2.1 n": ("method.additions", "method.deviations", "method.exclusions"),
+    "7.8.2.1 p": ("external",),
+    "7.8.2.2": ("customer.states",),
+    "7.8.3.1 a": ("conditions.temperature", "conditions.humidity", "conditions.supply", "conditions.other"),
+    "7.8.3.1 d": ("report.opinions",),
+    "7.8.3.2": ("sampling.plan",),
+    "7.8.7.1": ("report.opinions",),
+    "7.8.7.2": ("report.opinions",),
+}
+"""What may rightly be unsaid: the keys of campaign.toml that say it, if anything does."""
+
+
+def _state(clause: Clause, evidence: Evidence) -> str:
+    """Who said it; and that nobody did, where nobody must."""
+    if clause.who == "rig":
+        return "by the rig"
+    if clause.clause.startswith("7.8.8"):
+        return "stated" if evidence.results.amendments else "not applicable: nothing was amended"
+    keys = STATES.get(clause.clause)
+    if keys is None or any(_is_said(evidence, key) for key in keys):
+        return "stated" if clause.who == "people" else "stated, and by the rig"
+    if clause.who == "both":
+        return "by the rig; people stated nothing more"
+    return "nothing stated; not applicable to an emulated ECU" if clause.clause in ITEM and evidence.emulated else (
+        "nothing stated: there is none"
+    )
+
+
+ITEM = frozenset({"7.8.2.1 h", "7.8.2.1 k", "7.8.3.2"})
+
+
+def _is_said(evidence: Evidence, key: str) -> bool:
+    table, _, name = key.partition(".")
+    part = getattr(evidence.particulars, table)
+    return bool(getattr(part, name) if name else part)
 
 
 def _joined(gaps: list[Gap]) -> list[Gap | str]:

@@ -22,7 +22,7 @@ def reproduction(evidence: Evidence) -> Section:
     facts: list[tuple[str, Text]] = [
         ("The same campaign", Code(r.again)),
         ("Seed of every random choice", Code(str(r.seed))),
-        *[(name, Code(version)) for name, version in r.versions.items()],
+        *[(name, Code(version)) for name, version in evidence.versions.items()],
     ]
     blocks: list[Block] = [
         Para(

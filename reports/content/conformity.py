@@ -39,13 +39,17 @@ def section(evidence: Evidence) -> Section:
     r = evidence.results
     tone = {"pass": "good", "fail": "bad", "error": "bad"}.get(r.verdict, "open")
     met = [x.id for x in r.requirements if x.verdict in ("pass", "conditional pass")]
+    near = [x.id for x in r.requirements if x.verdict == "conditional pass"]
     not_met = [x.id for x in r.requirements if x.verdict == "fail"]
-    open_ = [x.id for x in r.requirements if x.id not in met and x.id not in not_met]
+    untested = evidence.untested()
+    open_ = [x.id for x in r.requirements if x.id not in {*met, *not_met, *untested}]
     statement: list[tuple[str, Text]] = [
         ("Met", ", ".join(met) or "none"),
+        *([("Of these conditionally", f"{', '.join(near)}: nearer to the limit than U in a run")] if near else []),
         ("Not met", ", ".join(not_met) or "none"),
-        ("Nothing can be said", ", ".join(open_) or "none"),
-        ("Rests on", ("the judged runs counted below and listed in ", To("results"))),
+        ("Asked, not decided", ", ".join(open_) or "none"),
+        ("Not tested", _untested(evidence, untested)),
+        ("Rests on", ("the judged runs counted below; each of them stands in the file that ", To("results"), " names")),
     ]
     blocks: list[Block] = [
         Callout(
@@ -75,7 +79,18 @@ def section(evidence: Evidence) -> Section:
         "conformity", "Conformity by requirement", tuple(blocks),
         (Section("rule", "Decision rule", tuple(_rule(evidence))),
          Section("verdicts", "What the verdicts mean", (_verdicts(),))),
+        fresh=True,
     )  # fmt: skip
+
+
+def _untested(evidence: Evidence, untested: list[str]) -> Text:
+    """What this report says nothing of."""
+    if not untested:
+        return "none"
+    found = evidence.tracing()
+    waived = {g.requirement for g, _waiver in found.waived} if found is not None else set()
+    said = "; ".join(f"{name}{' (waived)' if name in waived else ''}" for name in untested)
+    return (said, ": no judged run asked for them, so nothing is said of them; see ", To("trace"))
 
 
 def _row(x: RequirementResult) -> tuple[Text, ...]:
@@ -85,6 +100,8 @@ def _row(x: RequirementResult) -> tuple[Text, ...]:
     demand: Text = (x.text, Quiet(" Limit: "), Strong(x.limit), Quiet(f" ({x.rule})" if x.rule else ""))
     if not x.limit or x.limit.startswith("none"):
         demand = (x.text, Quiet(" No limit in time."))
+        if x.tightest_ms is not None:
+            demand = (x.text, Quiet(" No limit of its own in time; limits of its times: "), To("latency"), Quiet("."))
     return (
         Strong(x.id), Word(x.verdict), demand, f"{held:,}", f"{failed:,}",
         f"{other:,}", f"{vacuous:,}", ms(x.tightest_ms),

@@ -1,5 +1,4 @@
-"""Which combinations of failures came up: by pairs of families as a heat map, by t = 1, 2, 3, by way in and "
-"mode."""
+"""Which combinations of failures came up: by pairs of families as a heat map, by t = 1, 2, 3, by way in and mode."""
 
 from __future__ import annotations
 
@@ -25,9 +24,9 @@ def section(evidence: Evidence) -> Section:
     done = r.cells_required - len(r.cells_missing)
     blocks: list[Block] = [
         Para(
-            f"{done:,} of {count(r.cells_required, 'pair')} of way in and failure mode have evidence: the way "
-            "in works "
-            "while a mode outside its needs holds, and again after one inside them has ended."
+            f"{done:,} of {count(r.cells_required, 'pair')} of way in and failure mode were shown to "
+            "hold: the way in works while a mode outside its needs holds, and again after one inside them has ended."
+            + (" The others failed or were not tried." if r.cells_missing else "")
         )
     ]
     pairs = evidence.pairs()

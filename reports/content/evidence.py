@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Evidence:
     sha256: str
     cutsets: Mapping[str, Any] | None
     qualification: Mapping[str, Any] | None
+    _traced: list[Tracing | None] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def read(cls, folder: Path) -> Evidence:
@@ -129,6 +130,20 @@ class Evidence:
         """All benches that results come from."""
         return self.results.benches
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """What the runs rest on, the rig first; its own version is named even where nobody wrote it down."""
+        own = self.results.versions.get("unlock-rig", "not determined")
+        return {"unlock-rig": own, **self.results.versions}
+
+    def untested(self) -> list[str]:
+        """Requirements of the suite that nothing in these results says anything of: no test, or never asked."""
+        found = self.tracing()
+        known = found.requirements if found is not None else {}
+        asked = {x.id for x in self.results.requirements if set(x.outcomes) - {"vacuous"}}
+        ids = dict.fromkeys([*known, *(x.id for x in self.results.requirements)])
+        return [name for name in ids if name not in asked]
+
     def read_from_dut(self) -> Mapping[str, str]:
         """Particulars that were read from the item, by their keys in campaign.toml's [item]."""
         return self.results.item.read if self.results.item is not None else {}
@@ -159,6 +174,11 @@ class Evidence:
 
     def tracing(self) -> Tracing | None:
         """Requirements against tests; None if the results do not say who cites what."""
+        if not self._traced:
+            self._traced.append(self._trace())
+        return self._traced[0]
+
+    def _trace(self) -> Tracing | None:
         if not any(t.requirements for t in self.results.tests):
             return None
         raw = asdict(self.results)
@@ -204,6 +224,14 @@ def _document(file: Path, kind: str) -> Mapping[str, Any] | None:
     return raw
 
 
+def uncertainty(results: Results) -> str:
+    """U of measured times of each bench; times in virtual time are exact."""
+    stated = [f"{b.name}: U = {b.rule.uncertainty_ms:g} ms" for b in results.benches]
+    if any(b.rule.uncertainty_ms for b in results.benches):
+        stated.append("in virtual time: U = 0 ms")
+    return "; ".join(dict.fromkeys(stated)) or "U = 0 ms, in virtual time"
+
+
 def count(number: int, what: str) -> str:
     """1 test, 2 tests."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
@@ -211,7 +239,10 @@ def count(number: int, what: str) -> str:
 
 def ms(value: float | None) -> str:
     """A time in ms, as people read it."""
-    return "" if value is None else f"{value:,.1f} ms" if abs(value) < 1000 else f"{value:,.0f} ms"
+    if value is None:
+        return ""
+    said = f"{value:,.1f} ms" if abs(value) < 1000 else f"{value:,.0f} ms"
+    return said.replace("-", "\u2212")
 
 
 def when(stamp: str) -> str:

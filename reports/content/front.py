@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from reports.campaign import Missing
 from reports.content.evidence import Evidence, count, hours, when
@@ -19,10 +20,13 @@ from reports.document import (
     Section,
     Strong,
     Text,
+    To,
+    parts,
 )
 
 TITLE = "Test report: can the driver get in?"
 NOT_STATED = Gap("not stated")
+NOT_APPLICABLE = Quiet("not applicable: an emulated ECU")
 STATED_BY_CUSTOMER = Quiet(" (stated by the customer)")
 NOT_A_CERTIFICATE = (
     "This report is evidence that a laboratory or technical service can adopt and answer for. It is not a "
@@ -30,6 +34,10 @@ NOT_A_CERTIFICATE = (
     "and neither the rig nor its makers certify anything."
 )
 ONLY_THE_ITEM = "The results relate only to the item tested, as received."
+FROM_CUSTOMER = (
+    "What is marked “stated by the customer” comes from the customer, can affect the validity of the results, and is "
+    "not answered for by the laboratory."
+)
 EMULATED = (
     "The item was the emulated ECU that comes with the rig. Nothing in this report says anything about any "
     "real ECU."
@@ -42,20 +50,25 @@ def cover(evidence: Evidence, missing: list[Missing]) -> Cover:
     r, p = evidence.results, evidence.particulars
     draft = ""
     if missing:
-        named = ", ".join(m.key for m in missing[:6]) + (", …" if len(missing) > 6 else "")
+        named = ", ".join(m.key for m in missing[:6])
+        named += f" and {len(missing) - 6} more, listed in the last section" if len(missing) > 6 else ""
         draft = f"ISO/IEC 17025:2017 asks for {count(len(missing), 'thing')} that nobody has stated: {named}."
-    item: Text = r.dut + (f", with the planted defect {r.defect}" if r.defect else "")
+    planted = f", with the planted defect {r.defect}" if r.defect else ""
+    item: Text = (r.dut, planted)
     if p.item.description:
-        item = (p.item.description, ", ", Quiet(r.dut))
+        item = (*parts(_said(evidence, "item.description")), Quiet(f"; {r.dut}"), planted)
+    near = [x.id for x in r.requirements if x.verdict == "conditional pass"]
     facts: list[tuple[str, Text]] = [
         ("Laboratory", _lines(evidence, "laboratory.name", "laboratory.address", "laboratory.contact")),
         ("Place of the activities", _said(evidence, "laboratory.place")),
         ("Customer", _lines(evidence, "customer.name", "customer.address", "customer.contact")),
         ("Order", _said(evidence, "customer.order")),
         ("Item under test", item),
-        ("Bench", r.bench),
+        ("Bench", f"{r.bench}: {_where(evidence)}" if r.rows else r.bench),
+        *([("Only conditionally met", f"{', '.join(near)}: a time was nearer to its limit than U")] if near else []),
+        ("Not tested", _not_tested(evidence)),
         ("Tested", f"{when(evidence.began)} to {when(evidence.ended)}"),
-        ("Issued", _said(evidence, "report.issued")),
+        ("Issued", _issued(evidence)),
         ("Author", _people(evidence, "author")),
         ("Authorised by", _people(evidence, "approver")),
         ("Replaces", evidence.replaces or "–"),
@@ -63,7 +76,10 @@ def cover(evidence: Evidence, missing: list[Missing]) -> Cover:
     ]
     if p.laboratory.accreditation:
         facts.insert(1, ("Accreditation", _said(evidence, "laboratory.accreditation")))
-    statements = [ONLY_THE_ITEM, *([EMULATED] if evidence.emulated else []), NOT_A_CERTIFICATE, WHOLE]
+    statements = [
+        ONLY_THE_ITEM, *([EMULATED] if evidence.emulated else []), *([FROM_CUSTOMER] if p.customer.states else []),
+        NOT_A_CERTIFICATE, WHOLE,
+    ]  # fmt: skip
     return Cover(
         kind="Test report" if evidence.revision == 1 else f"Test report, revision {evidence.revision}",
         title="Can the driver get in?",
@@ -88,12 +104,10 @@ def scope(evidence: Evidence) -> Section:
         ),
         Para(
             f"{count(r.runs, 'judged run')} of scenarios, {hours(r.simulated_s)} of vehicle time, were played "
-            "in "
-            f"{hours(r.seconds)} on bench {r.bench}. A scenario is a list of failures, of the driver's wishes "
-            "and of "
-            "attacks, each at its instant; the rig plays everything around the ECU, records every message, "
-            "motor pulse "
-            "and latch, and a judge that shares no code with the ECU holds the record against each requirement."
+            f"in {hours(r.seconds)} on bench {r.bench}: {_where(evidence)}. A scenario is a list of failures, of the "
+            "driver's wishes and of attacks, each at its instant; the rig plays everything around the ECU, records "
+            "every message, motor pulse and latch, and a judge that shares no code with the ECU holds the record "
+            "against each requirement."
         ),
     ]
     standards: Text = "; ".join(p.method.standards) or (
@@ -101,7 +115,7 @@ def scope(evidence: Evidence) -> Section:
     )
     facts: list[tuple[str, Text]] = [
         ("Method", standards),
-        ("Rig", "; ".join(f"{name} {version}" for name, version in r.versions.items())),
+        ("Rig", "; ".join(f"{name} {version}" for name, version in evidence.versions.items())),
         ("Dates of the tests", f"{when(evidence.began)} to {when(evidence.ended)}"),
         ("Sampled by", _item_said(evidence, "sampling.by")),
         ("Sampling plan and method", _item_said(evidence, "sampling.plan")),
@@ -114,7 +128,7 @@ def scope(evidence: Evidence) -> Section:
         otherwise += [(Strong(f"{label}: "), text) for text in said]
     otherwise += [(Strong("Exclusion: "), text) for text in evidence.exclusions()]
     none = "No addition to, deviation or exclusion from the method is stated."
-    parts = [
+    below = [
         Section(
             "deviations", "Additions, deviations, exclusions",
             (Items(tuple(otherwise)),) if otherwise else (Para(none),),
@@ -122,12 +136,21 @@ def scope(evidence: Evidence) -> Section:
         Section("external", "Results from others", (_external(evidence),)),
     ]  # fmt: skip
     if p.report.opinions or p.report.remarks:
-        words = [Para((Strong("Opinions and interpretations: "), p.report.opinions))] if p.report.opinions else []
-        words += [Para((Strong("Remarks: "), p.report.remarks))] if p.report.remarks else []
-        parts.append(Section("opinions", "Opinions and remarks", tuple(words)))
+        below.append(Section("opinions", "Opinions and remarks", tuple(_opinions(evidence))))
     for note in r.notes:
         blocks.append(Callout("open", "Note", note))
-    return Section("scope", "Scope, method, deviations", tuple(blocks), tuple(parts))
+    return Section("scope", "Scope, method, deviations", tuple(blocks), tuple(below))
+
+
+def _opinions(evidence: Evidence) -> Iterator[Block]:
+    """Marked as what they are, with who gives them and on what grounds (7.8.7)."""
+    report = evidence.particulars.report
+    if report.opinions:
+        yield Para((Strong("Opinions and interpretations, not results: "), report.opinions))
+        grounds = ("Given by ", report.opinions_by or NOT_STATED, "; resting on ", report.opinions_basis or NOT_STATED)
+        yield Para((*grounds, "."))
+    if report.remarks:
+        yield Para((Strong("Remarks: "), report.remarks))
 
 
 def _external(evidence: Evidence) -> Block:
@@ -161,7 +184,7 @@ def _said(evidence: Evidence, key: str) -> Text:
 def _item_said(evidence: Evidence, key: str, *, wanted: bool = True) -> Text:
     """Of a thing that was delivered; an emulated one never was."""
     if not said_at(evidence, key) and evidence.emulated:
-        return Quiet("not applicable: the item is the rig's emulated ECU")
+        return NOT_APPLICABLE
     if not said_at(evidence, key) and not wanted:
         return "–"
     return _said(evidence, key)
@@ -177,6 +200,37 @@ def _lines(evidence: Evidence, *keys: str) -> Text:
         return NOT_STATED
     whole = ", ".join(s for s in said if s)
     return whole if said[1] else (whole, "; ", Gap("address not stated"))
+
+
+def _issued(evidence: Evidence) -> Text:
+    """The date of issue; one before the end of the tests cannot be right."""
+    issued = evidence.particulars.report.issued
+    said = _said(evidence, "report.issued")
+    if issued and issued < evidence.ended[:10]:
+        return (*parts(said), " ", Gap("before the last test ended"))
+    return said
+
+
+def _where(evidence: Evidence) -> str:
+    """How many of the runs were on real lines: on a bench of real lines the suite and the search are not."""
+    r = evidence.results
+    real = sum(1 for row in r.rows if row.counts)
+    if not real:
+        return "all of them in virtual time, none on real lines"
+    return f"{count(real, 'run')} on its lines, in real time; all others in virtual time, with simulated lines"
+
+
+def _not_tested(evidence: Evidence) -> Text:
+    """On the first page, so that nobody takes the verdict for more than it is."""
+    r = evidence.results
+    untested, left = evidence.untested(), len(r.skipped)
+    said: list[str | To] = []
+    if untested:
+        said += [f"{', '.join(untested)}: no judged run asked for them (", To("conformity"), ")"]
+    if left:
+        said += ["; " if said else "", f"{left:,} of {count(len(r.tests), 'test')} not executed (", To("open"), ")"]
+    said += ["; " if said else "", "combinations of failures that never came up (", To("coverage"), ")"]
+    return tuple(said)
 
 
 def _people(evidence: Evidence, role: str) -> Text:

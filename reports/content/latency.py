@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.charts import Latencies, latency_svg
-from reports.content.evidence import Evidence, ms, share
-from reports.document import Block, Callout, Column, Facts, Figure, Listing, Para, Section, Table, Text
+from reports.content.evidence import Evidence, ms, share, uncertainty
+from reports.document import Block, Callout, Code, Column, Facts, Figure, Listing, Para, Section, Table, Text
 from reports.results import Latency, Quantile, SamplingResult
 
 ROWS = 11
@@ -14,6 +14,10 @@ ROWS = 11
 DRAWN = 22
 FEWEST = 30
 """Distributions of fewer values are told in the table alone."""
+TOO_FEW = (
+    "p50 and p99 are of the values measured here; –: n is too small to have one (p50 needs 2 values, p99 needs 100). "
+    "Margin: limit less the latest value; below zero a limit was missed. 0.0 ms: it was so before it was asked for."
+)
 NOT_FIELD = (
     "The scenarios of suite and search are chosen to be bad, not drawn at random: no share or quantile of "
     "their times says "
@@ -28,7 +32,8 @@ CAPTION = (
 
 def section(evidence: Evidence) -> Section:
     """Distributions with limits; then the sampling campaign, which is never pooled with the search."""
-    found = evidence.results.latencies
+    place = {x.id: number for number, x in enumerate(evidence.results.requirements)}
+    found = sorted(evidence.results.latencies, key=lambda x: place.get(x.requirement, len(place)))
     blocks: list[Block] = [*_drawn(found)]
     if found:
         rows: list[tuple[Text, ...]] = [
@@ -41,7 +46,8 @@ def section(evidence: Evidence) -> Section:
             Column("mean", "right"), Column("p50", "right"), Column("p99", "right"), Column("most", "right"),
             Column("limit", "right"), Column("margin", "right"),
         )  # fmt: skip
-        blocks += [Table(columns, rows, "Measured times and limits"), Para(NOT_FIELD, "note")]
+        title = f"Measured times and limits; {uncertainty(evidence.results)}"
+        blocks += [Table(columns, rows, title), Para(TOO_FEW, "note"), Para(NOT_FIELD, "note")]
     else:
         blocks.append(Para("No distribution of times was recorded in this campaign."))
     return Section("latency", "Latency distributions", tuple(blocks), (_sampling(evidence),))
@@ -69,7 +75,7 @@ def _shown(found: Sequence[Latency]) -> list[Latency]:
 
 
 def _row(x: Latency) -> Latencies:
-    marks = tuple((f"p{q.p * 100:g}", q.value_ms) for q in x.quantiles if q.p in (0.5, 0.99))
+    marks = tuple((f"p{q.p * 100:g}", q.value_ms) for q in x.quantiles if q.p in (0.5, 0.99) and x.n * (1 - q.p) >= 1)
     bounds = [
         f"p{q.p * 100:g} ≤ {ms(q.upper_ms)} ({share(q.confidence)})"
         for q in x.quantiles
@@ -86,7 +92,10 @@ def _row(x: Latency) -> Latencies:
 
 
 def _quantile(x: Latency, p: float) -> str:
-    return next((ms(q.value_ms) for q in x.quantiles if q.p == p), "")
+    """Of the values measured; "–" where there are too few of them to have such a quantile."""
+    if x.n * (1 - p) < 1:
+        return "–"
+    return next((ms(q.value_ms) for q in x.quantiles if q.p == p), "–")
 
 
 def _sampling(evidence: Evidence) -> Section:
@@ -95,11 +104,10 @@ def _sampling(evidence: Evidence) -> Section:
     title = "Statistics of sampling"
     if not found:
         text = (
-            "No sampling campaign belongs to this evidence, so that nothing is said of probabilities. rig "
-            "sample draws "
-            "independently from a stated profile."
+            "No sampling campaign belongs to this evidence, so that nothing is said of probabilities. "
         )
-        return Section("sampling", title, (Para(text),))
+        said = Para((text, Code("rig sample"), " draws independently from a stated profile."))
+        return Section("sampling", title, (said,))
     parts = tuple(_campaign(s, place) for place, s in enumerate(found, start=1))
     text = "Independent draws from a printed profile, their number fixed beforehand; never pooled with the search."
     return Section("sampling", title, (Para(text),), parts)

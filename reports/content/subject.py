@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reports.content.evidence import Evidence
 from reports.content.front import NOT_STATED, item_said, label_of
-from reports.document import Block, Callout, Code, Column, Facts, Gap, Para, Section, Table, Text, Word
-from reports.results import BenchResult
+from reports.document import Block, Callout, Code, Column, Facts, Gap, Para, Quiet, Section, Table, Text, Word
+from reports.results import Adapter, BenchResult
 
 TYPED = (
     "description", "manufacturer", "part_number", "serial_number", "hardware", "firmware", "firmware_sha256",
@@ -56,13 +56,10 @@ def item(evidence: Evidence) -> Section:
         Column(""),
     )
     blocks.append(Table(columns, rows, "The item, as stated in campaign.toml and as read from it"))
-    blocks.append(
-        Para(
-            "“Not determined” means that no port of this bench supplies it. Results apply to the item as "
-            "received.",
-            "note",
-        )
-    )
+    received = "Results apply to the item as received."
+    if evidence.emulated:
+        received = "Nothing was received: the item is the source files of that SHA-256."
+    blocks.append(Para(f"“Not determined” means that no port of this bench supplies it. {received}", "note"))
     return Section("item", "Item under test", tuple(blocks))
 
 
@@ -86,8 +83,7 @@ def bench(evidence: Evidence) -> Section:
     ]  # fmt: skip
     known = {e.name for e in p.equipment}
     equipment += [
-        (f"{a.port}: {a.name}", _known(a.serial), _known(a.calibrated), NOT_DETERMINED, NOT_DETERMINED,
-         f"U = {b.rule.uncertainty_ms:g} ms")
+        (f"{a.port}: {a.name}", _known(a.serial), *_calibration(a), f"in U = {b.rule.uncertainty_ms:g} ms of the bench")
         for b in evidence.benches
         for a in b.adapters
         if a.name not in known
@@ -119,7 +115,7 @@ def _bench_facts(b: BenchResult) -> list[tuple[str, Text]]:
             {
                 "model": "virtual time, all lines simulated",
                 "stack": "virtual time, all lines simulated; real protocol stacks on the outer links",
-            }.get(b.fidelity, "real time, real lines"),
+            }.get(b.fidelity, "real time, on the ports named here; suite and search in virtual time"),
         ),
         ("DUTs at once", str(b.lanes)),
         ("Stall allowed", f"{b.stall_ms} ms, beyond it a run is inconclusive"),
@@ -130,6 +126,13 @@ def _bench_facts(b: BenchResult) -> list[tuple[str, Text]]:
     if b.file_sha256:
         facts.append(("Bench file, SHA-256", Code(b.file_sha256)))
     return facts
+
+
+def _calibration(a: Adapter) -> tuple[Text, Text, Text]:
+    """When, until when, and by which certificate; what is emulated has nothing to calibrate."""
+    if a.calibrated.startswith("emulated"):
+        return Quiet("not applicable"), Quiet("not applicable"), Quiet("not applicable")
+    return _known(a.calibrated), NOT_DETERMINED, NOT_DETERMINED
 
 
 def _known(said: str) -> Text:
@@ -152,12 +155,21 @@ def _uncertainty(evidence: Evidence) -> list[Block]:
         ]
     return [
         Para(
-            f"Times measured on this bench have the expanded uncertainty U = {u_ms:g} ms, as its bench file "
-            "states: from "
-            "the instant at the line to the stamp in the record, and back. It is taken off each limit as the "
-            "decision "
-            "rule says. Runs in virtual time have U = 0 ms. A stall of the rig or of the ECU's process "
-            "beyond the "
-            "bench's allowance makes a run inconclusive rather than late."
-        )
+            f"Times measured on this bench have the expanded uncertainty U = {u_ms:g} ms (k = 2, about 95 %), from "
+            "the instant at the line to the stamp in the record, and back. The bench file states it; no budget of it "
+            "is part of this report. It is taken off each limit as the decision rule says. Runs in virtual time "
+            "have U = 0 ms. A stall of the rig or of the ECU's process beyond the bench's allowance makes a run "
+            "inconclusive rather than late."
+        ),
+        *_untraceable(evidence),
     ]
+
+
+def _untraceable(evidence: Evidence) -> list[Block]:
+    """What ISO/IEC 17025, 6.5, asks for, where nobody can show it."""
+    stated = [e.calibrated for e in evidence.particulars.equipment]
+    read = [a.calibrated for b in evidence.benches for a in b.adapters if a.port == "clock"]
+    if any(stated) or any(date not in ("", "not determined") for date in read):
+        return []
+    text = "No calibration of what measured these times is stated: their metrological traceability is not shown."
+    return [Callout("open", "Traceability not shown", text)]

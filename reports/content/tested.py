@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from reports.content.evidence import Evidence, count
+from reports.content.evidence import Evidence, count, uncertainty
 from reports.document import Block, Code, Column, Gap, Para, Quiet, Section, Table, Text, Word
 from reports.results import TestResult
 
@@ -143,8 +143,7 @@ def _is_there(evidence: Evidence) -> bool:
 
 
 def _not_held(evidence: Evidence) -> Iterator[dict[str, Any]]:
-    """Lines of results.jsonl with anything but good outcomes; the others are not even parsed, since there "
-    "are many."""
+    """Lines of results.jsonl with anything but good outcomes; the others are not even parsed, as there are many."""
     with (evidence.folder / evidence.results.runs_file).open(encoding="utf-8") as lines:
         for line in lines:
             if any(f'"{word}"' in line for word in ("fail", "conditional fail", "inconclusive", "error")):
@@ -172,6 +171,7 @@ def _rows(evidence: Evidence) -> tuple[Section, ...]:
         Column("row", share=2), Column("run", "right"), Column("came to"), Column("counts"), Column("because", share=4),
         Column("took", "right"), Column("record"),
     )  # fmt: skip
+    caption = f"Rows of the table on real lines; {uncertainty(evidence.results)}"
     return (
-        Section("rows", "Runs on real lines", (Table(columns, rows, "Rows of the table on real lines"),)),
+        Section("rows", "Runs on real lines", (Table(columns, rows, caption),)),
     )

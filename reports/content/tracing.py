@@ -30,10 +30,10 @@ def section(evidence: Evidence) -> Section:
         ),
         Callout(
             "bad" if found.open else "open" if found.waived else "good",
-            f"{count(len(found.open), 'gap')}, {len(found.waived)} waived",
-            f"Gaps in {', '.join(sorted(named))}." if named else "Nothing is missing that nobody has answered "
-            "for."
-            if not found.open else "They are listed below.",
+            f"{count(len(found.open), 'open gap')}, {len(found.waived)} waived",
+            f"Open gaps in {', '.join(sorted(named))}." if named else "They are listed below." if found.open
+            else "Waived gaps are no evidence: somebody answers for them by name, below." if found.waived
+            else "Nothing is missing.",
         ),
         Table(
             (Column("requirement"), Column("tests", "right"), Column("came to", share=3), Column("rests on", share=8),
@@ -42,6 +42,14 @@ def section(evidence: Evidence) -> Section:
             "Trace matrix: a line a requirement; test functions with their number of cases, the worst first",
         ),
     ]  # fmt: skip
+    blocks.append(
+        Para(
+            "Here a test counts for each requirement that it cites: one that fails stands as a failure with all of "
+            "them, whichever it was that failed. Which requirement failed, and in how many judged runs, is said in "
+            "the statement of conformity.",
+            "note",
+        )
+    )
     parts: list[Section] = []
     if found.open:
         gaps: list[tuple[Text, ...]] = [(Word("gap"), str(g.kind), g.text) for g in found.open]

@@ -1,5 +1,4 @@
-"""What was not executed, not decided, or went wrong in the rig, each with its reason; repeats and breaks, "
-"never hidden."""
+"""What was not executed, not decided, or went wrong in the rig, each with its reason; repeats and breaks too."""
 
 from __future__ import annotations
 
@@ -30,7 +29,8 @@ def section(evidence: Evidence) -> Section:
     if missing:
         blocks.append(
             Para(
-                f"{count(len(missing), 'pair')} of way in and failure mode without evidence: "
+                f"{count(len(missing), 'pair')} of way in and failure mode not shown to hold, since it failed or was "
+                "not tried: "
                 + ", ".join(missing[:60]) + (", …" if len(missing) > 60 else "") + "."
             )
         )  # fmt: skip

@@ -13,6 +13,7 @@ from html import escape
 from importlib.resources import files
 
 from reports.document import (
+    CALLS,
     SIGNS,
     TONES,
     Block,
@@ -42,6 +43,9 @@ FACES = (
     ("Inter", 600, "Inter-SemiBold.woff2"),
     ("JetBrains Mono", 400, "JetBrainsMono-Regular.woff2"),
 )
+
+SHORT = 20
+"""Characters of a cell that stays on one line."""
 
 _PLAIN, _FACE = 'font-family="system-ui', 'font-family="Inter, system-ui'
 """Drawings that are files of their own use the face of the machine; here they use the report's."""
@@ -85,6 +89,7 @@ class _Page:
         yield from self.contents()
         yield "<main>\n"
         yield from self.cover(d.cover)
+        yield from self.short_contents()
         for section in d.sections:
             yield from self.section(section, 1)
         yield f'<p class="end">{escape(d.end)}</p>\n</main>\n</body>\n</html>\n'
@@ -98,6 +103,14 @@ class _Page:
                 title = escape(section.title)
                 yield f'<li><a href="#{section.anchor}"><b>{number}</b> {title}</a></li>\n'
         yield "</ol>\n</div></nav>\n"
+
+    def short_contents(self) -> Iterator[str]:
+        """For windows without room beside the page, and for paper."""
+        yield '<nav class="short" aria-label="Contents of the report"><h2>Contents</h2>\n<ol>\n'
+        for number, section, depth in self.document.numbered():
+            if depth == 1:
+                yield f'<li><a href="#{section.anchor}"><b>{number}</b>{escape(section.title)}</a></li>\n'
+        yield "</ol></nav>\n"
 
     def cover(self, cover: Cover) -> Iterator[str]:
         tone = TONES.get(cover.verdict, "plain")
@@ -130,7 +143,7 @@ class _Page:
             case Para(text, look):
                 yield f"<p{'' if look == 'plain' else f' class={look}'}>{self.text(text)}</p>\n"
             case Callout(tone, title, text):
-                sign = SIGNS[tone]
+                sign = CALLS[tone]
                 yield f'<div class="callout {tone}"><b>{f"<i>{sign}</i> " if sign else ""}{escape(title)}</b>'
                 yield f"<p>{self.text(text)}</p></div>\n"
             case Facts():
@@ -161,19 +174,28 @@ class _Page:
 
     def table(self, table: Table) -> Iterator[str]:
         look = " dense" if table.dense else ""
-        yield f'<div class="table{look}">\n<table>\n'
+        name = f"Table {self.tables + 1}" if table.caption else "Table without a number"
+        # What scrolls is reached by keyboard, and has a name.
+        yield f'<div class="table{look}" role="region" aria-label="{name}" tabindex="0">\n<table>\n'
         if table.caption:
             self.tables += 1
             yield f"<caption><b>Table {self.tables}</b> {escape(table.caption)}</caption>\n"
         columns = table.columns
         yield "<thead><tr>"
         for column in columns:
-            yield f"<th{_align(column.align)}>{escape(column.title)}</th>"
+            yield f"<th scope=col{_align(column.align)}>{escape(column.title)}</th>"
         yield "</tr></thead>\n<tbody>\n"
         looks = [_align(column.align) for column in columns]
+        # Where another column has the room, ids and short words are not broken.
+        whole = [not column.share and column.align == "left" for column in columns]
+        whole = whole if any(column.share for column in columns) else [False] * len(columns)
         text = self.text
         for row in table.rows:
-            cells = "".join([f"<td{look}>{text(cell)}</td>" for look, cell in zip(looks, row, strict=True)])
+            cells = "".join([
+                f"<td class=n>{text(cell)}</td>" if keep and isinstance(cell, str) and len(cell) <= SHORT
+                else f"<td{look}>{text(cell)}</td>"
+                for look, keep, cell in zip(looks, whole, row, strict=True)
+            ])  # fmt: skip
             yield f"<tr>{cells}</tr>\n"
         yield "</tbody>\n</table>\n</div>\n"
 

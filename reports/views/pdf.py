@@ -13,6 +13,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from reports.document import (
+    CALLS,
     SIGNS,
     TONES,
     Block,
@@ -39,8 +40,8 @@ from reports.document import (
 INSTALL = "pip install 'unlock-rig[report]'"
 LINES = 40
 """Lines of a dense table that are set at once; typst's memory and time go by the number of cells."""
-DENSE_CHARS = 67
-"""Characters of a line of a dense table: half a page of 5.6 pt (report.typ), 0.6 em each."""
+DENSE_CHARS = 63
+"""Characters of a line of a dense table: half a page of 6 pt (report.typ), 0.6 em each."""
 BREAK_AFTER = re.compile(r"(?<=[/_,:.=\[\]@-])")
 LONGEST = 20
 """Characters of a name in which no line may end."""
@@ -136,7 +137,7 @@ def _block(block: Block, document: Document) -> dict[str, object]:
         case Para(text, look):
             return {"k": "para", "look": look, "text": _text(text, document)}
         case Callout(tone, title, text):
-            return {"k": "callout", "tone": tone, "sign": SIGNS[tone], "title": title, "text": _text(text, document)}
+            return {"k": "callout", "tone": tone, "sign": CALLS[tone], "title": title, "text": _text(text, document)}
         case Facts(rows):
             return {"k": "facts", "rows": [[label, _text(text, document)] for label, text in rows]}
         case Items(items):

@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from fixtures.campaign import versions
 from hardware.ecu.registry import BUILDS, find_build
 from hardware.vehicle import emulated_model
 from rig.cli.cutsets import jobs
@@ -156,6 +158,8 @@ def _document(result: Qualification) -> dict[str, object]:
     """The matrix for other programs."""
     return {
         "format": "unlock-rig/qualification/1",
+        "rig": versions()["unlock-rig"],
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "fit": not result.reasons(),
         "reasons": result.reasons(),
         "hunts": [

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import itertools
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reports.campaign import load_campaign, template
-from reports.content import front
+from reports.content import front, latency, qualification
 from reports.content.clauses import CLAUSES
 from reports.content.evidence import Evidence
 from reports.document import Document
 from reports.report import document_of, html_of, missing, write_html, write_pdf
 from reports.results import ResultsError
 from rig.cli import main
-from tests.reports.madeup import FAILED, write_folder
+from tests.reports.madeup import CAMPAIGN, FAILED, made_up, write_folder
 from tests.reports.test_views import dense, read, words_of_pdf
 
 pytestmark = pytest.mark.xdist_group("report")  # they share what takes long to make
@@ -25,10 +30,11 @@ SECTIONS = (
     "scope", "item", "bench", "conformity", "trace", "results", "coverage", "latency", "cutsets", "qualification",
     "failures", "open", "reproduction", "files", "amendments", "clauses",
 )  # fmt: skip
+ISSUED = load_campaign(CAMPAIGN).report.issued
 SAID = (
     # cover
     "Test report, revision 2", "Fail", "1 requirement failed: AVL-4.", "Example Laboratory for Vehicle Access",
-    "Musterweg 1, 12345 Musterstadt", "room 2.14", "Example Motors", "PO 4500123456", "2026-11-24", "A. Author",
+    "Musterweg 1, 12345 Musterstadt", "room 2.14", "Example Motors", "PO 4500123456", ISSUED, "A. Author",
     "B. Approver, head of laboratory", "2026-11-23 04:07:22 UTC to 2026-11-23 04:08:35 UTC", "EL-2026-0117, revision 1",
     front.ONLY_THE_ITEM, front.NOT_A_CERTIFICATE, front.WHOLE, front.EMULATED,
     # scope, item, bench
@@ -328,7 +334,7 @@ def test_nothing_stands_in_the_margin(folder: Path, pdf: bytes) -> None:
         rights = [text.get_charbox(k)[2] for k in range(text.count_chars())]
         most = page.get_width() - margin + 1.5
         over = "".join(text.get_text_range(k, 1) for k, right in enumerate(rights) if right > most)
-        assert not over, f"page {number}: {over}"
+        assert not over.strip(), f"page {number}: {over}"
         assert "\u200b" not in text.get_text_range()
 
 
@@ -340,7 +346,99 @@ def test_the_example_in_docs_is_of_this_version_and_small(document: Document) ->
     assert found == [(s.anchor, s.title) for s in document.sections]
     assert front.NOT_A_CERTIFICATE in page
     assert (example / "report.pdf").read_bytes().startswith(b"%PDF-1.7")
-    assert sum((example / name).stat().st_size for name in ("report.html", "report.pdf")) < 1_500_000
+    files = [file for file in example.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 2_000_000
+    assert (example / "failing.pdf").read_bytes().startswith(b"%PDF-1.7")
+    assert not [file.name for file in files if b"PRIVATE KEY" in file.read_bytes()]
+    signed = base64.b64decode(json.loads((example / "signatures" / "files.dsse.json").read_text("utf-8"))["payload"])
+    for name in ("report.html", "report.pdf", "campaign.toml"):
+        assert hashlib.sha256((example / name).read_bytes()).hexdigest().encode() in signed, name
+
+
+def said_by(folder: Path) -> str:
+    return " ".join("".join(read(html_of(folder)).words).split())
+
+
+def test_what_was_not_tested_stands_on_the_cover_and_by_the_verdict(tmp_path: Path) -> None:
+    known = made_up().requirements
+    never = replace(known[-1], outcomes={"vacuous": 1500}, verdict="not run")
+    write_folder(tmp_path, requirements=[*known[:-2], never])
+    evidence = Evidence.read(tmp_path)
+    assert evidence.untested() == [known[-2].id, known[-1].id]
+    text = said_by(tmp_path)
+    assert f"Not tested{known[-2].id}, {known[-1].id}: no judged run asked for them" in text.split("Contents1")[0]
+    assert f"{known[-1].id}: no judged run asked for them, so nothing is said of them" in text
+    assert "1 of 60 tests not executed" in text
+
+
+def test_a_conditional_pass_is_told_from_a_pass(tmp_path: Path) -> None:
+    known = made_up().requirements
+    write_folder(tmp_path, requirements=[replace(known[0], verdict="conditional pass"), *known[1:]])
+    text = said_by(tmp_path)
+    assert f"Only conditionally met{known[0].id}: a time was nearer to its limit than U" in text
+    assert f"Of these conditionally{known[0].id}" in text
+
+
+def test_runs_on_real_lines_are_told_from_those_in_virtual_time(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    assert "1 run on its lines, in real time; all others in virtual time" in said_by(tmp_path)
+
+
+def test_the_planted_defect_stands_on_the_cover_whatever_people_call_the_item(folder: Path) -> None:
+    assert "with the planted defect bus_off_blocks_card" in said_by(folder).split("Contents1")[0]
+
+
+def test_a_quantile_is_told_only_where_there_are_values_enough() -> None:
+    one = made_up().latencies[0]
+    assert [latency._quantile(replace(one, n=n), 0.99) == "–" for n in (1, 99, 100, 620)] == [True, True, False, False]
+    assert latency._quantile(replace(one, n=1), 0.5) == "–"
+
+
+def test_opinions_need_somebody_and_grounds(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    file = tmp_path / "campaign.toml"
+    stated = file.read_text("utf-8")
+    file.write_text(stated.replace("[report]\n", '[report]\nopinions = "It will do."\n'), "utf-8")
+    assert [m.key for m in missing(Evidence.read(tmp_path))] == ["report.opinions_by", "report.opinions_basis"]
+    assert "not stated: report.opinions_by" in said_by(tmp_path)
+    more = '[report]\nopinions = "It will do."\nopinions_by = "C. Expert"\nopinions_basis = "section 4"\n'
+    file.write_text(stated.replace("[report]\n", more), "utf-8")
+    assert missing(Evidence.read(tmp_path)) == []
+    assert "not results: It will do." in said_by(tmp_path)
+    assert "Given by C. Expert; resting on section 4." in said_by(tmp_path)
+
+
+def test_an_issue_before_the_tests_ended_is_marked(tmp_path: Path) -> None:
+    write_folder(tmp_path, ended="2099-01-01T00:00:00+00:00")
+    assert "before the last test ended" in said_by(tmp_path)
+
+
+def test_a_large_qualification_is_drawn_in_parts_that_fit_a_page(tmp_path: Path) -> None:
+    strategies = ["default", "swarm"]
+    hunts = [{"defect": f"d{n}", "strategy": s, "caught_by": "AVL-4", "scenarios": 3, "seconds": 1.0}
+             for n in range(78) for s in strategies]  # fmt: skip
+    found = {"format": "unlock-rig/qualification/1", "fit": False, "reasons": ["AVL-1 is never found"], "hunts": hunts,
+             "variants": [], "false_alarms": [], "mutants": [], "rig": "0.0.1",
+             "made": "2026-11-23T01:00:00+00:00"}  # fmt: skip
+    write_folder(tmp_path, qualification=found)
+    page, text = html_of(tmp_path), said_by(tmp_path)
+    assert page.count("</b> Planted defects (rows)") == 2
+    assert "78 of 78 planted defects found" in text
+    assert "AVL-1 is never found." in text
+    assert "unlock-rig 0.0.1, 2026-11-23 01:00:00 UTC: NOT the version of this campaign" in text
+    assert qualification._drawn(["d1"], ["default"], {}) == []
+
+
+def test_the_page_can_be_walked_by_keyboard_and_heard(page: str) -> None:
+    """Landmarks, column heads, names of what scrolls, and headings without a gap."""
+    assert page.count('<main>') == 1
+    assert 'aria-label="Contents of the report"' in page
+    assert "<th>" not in page
+    assert page.count('role="region" aria-label="Table') == page.count("<table>")
+    depths = [int(d) for d in re.findall(r"<h([1-6])", page)]
+    assert depths.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(depths))
+    assert page.count('role="img" aria-label="') == page.count("<figcaption>")
 
 
 def test_cut_sets_of_another_version_are_told_without_a_tree(tmp_path: Path) -> None:
