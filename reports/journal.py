@@ -372,6 +372,23 @@ def _hold(file: Path, fd: int) -> None:
         raise JournalError(f"{file}: another process is writing it; wait for it, or end it") from None
 
 
+def in_use(file: Path) -> bool:
+    """Whether some process is writing a journal just now; where there are no such locks, it is never known."""
+    if fcntl is None:
+        return False
+    try:
+        fd = os.open(file, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def _sync_folder(folder: Path) -> None:
     """A new file's name outlives a power cut only if its folder was written too."""
     if os.name != "posix":
