@@ -444,6 +444,29 @@ def test_the_journal_of_one_of_several_parts(tmp_path: Path) -> None:
         write_results(merged)
 
 
+def test_documents_of_parts_are_merged_with_them(tmp_path: Path) -> None:
+    """Cut sets and the like lie beside the journal that names them, there and after merging."""
+    from reports.build import attach
+    from rig.cli import main
+
+    for name, run in (("one", "0123456789abcdef"), ("two", "fedcba9876543210")):
+        made.make(tmp_path / name)
+        changed = records(tmp_path / name)
+        changed[0]["body"]["run"] = run * 2
+        rechained(tmp_path / name, changed)
+        made.remake(tmp_path / name)
+    document = {"ways": {}, "runs": 1}
+    (tmp_path / "one" / "more.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    attach(tmp_path / "one", "more", "more.json", document)
+    write_results(tmp_path / "one")
+    merged = tmp_path / "merged"
+    assert main(["merge", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(merged)]) in (0, 1)
+    assert (merged / "parts" / "one" / "more.json").is_file()
+    assert verify_unsigned(merged).findings == ()
+    (merged / "parts" / "one" / "more.json").write_text("{}", encoding="utf-8")
+    named(verify_unsigned(merged), "parts/one/more.json: is not the file that the run left")
+
+
 # -- by people without keys, and outside of the folder -------------------------------------------------
 
 
