@@ -1,6 +1,6 @@
 """What the journal costs: a share of a run, and the time and memory to make results of very many.
 
-    python benchmarks/journal.py                 the share
+    python benchmarks/journal.py                 the share; and what it takes to have the end of a test on the disk
     python benchmarks/journal.py --runs 100000   writes so many records, then makes results.json of them
 """
 
@@ -28,6 +28,7 @@ from rig.search.strategies import STRATEGIES, Maker
 from rig.search.swarm import Worker, batches
 
 SCENARIOS = 200
+TESTS = 500
 BATCH = 128
 
 
@@ -59,6 +60,22 @@ def share(out: Path) -> None:
     print(
         f"run and judge {judging / SCENARIOS * 1e3:.2f} ms, record {recording / SCENARIOS * 1e3:.2f} ms:"
         f" {recording / (judging + recording):.1%}"
+    )
+
+
+def durable(out: Path) -> None:
+    """Seconds on the clock, not of the processor: who waits for a disk computes nothing."""
+    ours = campaign(out)
+    ours.begin()
+    took = []
+    for number in range(TESTS):
+        began = time.perf_counter()
+        ours.write("test", {"test": f"t{number}", "outcome": "pass", "reason": "", "seconds": 0.1})
+        took.append((time.perf_counter() - began) * 1e3)
+    took.sort()
+    print(
+        f"the end of a test on the disk of {out}: median {took[TESTS // 2]:.2f} ms, mean {sum(took) / TESTS:.2f} ms,"
+        f" p99 {took[TESTS * 99 // 100]:.2f} ms"
     )
 
 
@@ -95,7 +112,8 @@ def main() -> None:
         if options.runs:
             many(Path(folder), options.runs)
         else:
-            share(Path(folder))
+            share(Path(folder) / "share")
+            durable(Path(folder) / "durable")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from reports.results import Latency, Quantile, Results
+from reports.results import Latency, Quantile, Rate, Results
 
 FORMAT = "unlock-rig/comparison/1"
 Trend = Literal["worse", "better", "other"]
@@ -120,7 +120,11 @@ def _margins(before: Results, after: Results, tolerance: float) -> Iterator[Chan
     theirs = {r.id: r for r in after.requirements}
     for r in before.requirements:
         other = theirs.get(r.id)
-        if other is None or r.tightest_ms is None or other.tightest_ms is None:
+        if r.tightest_ms is None:
+            continue
+        if other is None or other.tightest_ms is None:
+            text = f"{r.id} least margin was measured, {r.tightest_ms:,.1f} ms, now never"
+            yield Change("margin", f"{r.id}, measured", "worse", r.tightest_ms, None, text)
             continue
         slack = _slack(before, after, tolerance * abs(r.tightest_ms))
         if abs(other.tightest_ms - r.tightest_ms) > slack:
@@ -164,6 +168,10 @@ def _sampled(before: Results, after: Results) -> Iterator[Change]:
     ours = _by_key([t for s in before.sampling for t in s.latencies])
     theirs = _by_key([t for s in after.sampling for t in s.latencies])
     for key, one in ours.items():
+        if one.n and not any((t.requirement, t.path) == (one.requirement, one.path) for t in theirs.values()):
+            name = f"{one.requirement} {one.path}".strip()
+            text = f"{name}, sampled: was measured {one.n:,} times, now never"
+            yield Change("latency", f"{name}, sampled, measured", "worse", one.n, 0, text)
         for was in one.quantiles:
             now = next((q for q in theirs[key].quantiles if q.p == was.p), None) if key in theirs else None
             trend = _apart(was, now)
@@ -209,7 +217,11 @@ def _rates(before: Results, after: Results) -> Iterator[Change]:
     theirs = {(s.profile_sha256, r.requirement): r for s in after.sampling for r in s.rates}
     for key, one in ours.items():
         other = theirs.get(key)
-        if other is None or (other.lower <= one.upper and one.lower <= other.upper):
+        if other is None:
+            if one.n:
+                yield _no_rate(one, [r for (_, name), r in theirs.items() if name == one.requirement])
+            continue
+        if (other.lower <= one.upper and one.lower <= other.upper):
             continue
         trend: Trend = "worse" if other.lower > one.upper else "better"
         text = (
@@ -218,6 +230,14 @@ def _rates(before: Results, after: Results) -> Iterator[Change]:
         )
         was, now = (r.failures / max(1, r.n) for r in (one, other))
         yield Change("rate", one.requirement, trend, was, now, text)
+
+
+def _no_rate(one: Rate, elsewhere: list[Rate]) -> Change:
+    """A rate that nothing was drawn for any more; of another profile it is another rate."""
+    text = f"{one.requirement} sampled rate: was measured in {one.n:,} draws, now never"
+    if elsewhere:
+        text += f" with that profile ({elsewhere[0].n:,} draws with another)"
+    return Change("rate", f"{one.requirement}, measured", "worse", one.n, 0, text)
 
 
 def _tests(before: Results, after: Results) -> Iterator[Change]:
@@ -240,7 +260,13 @@ def _coverage(before: Results, after: Results, tolerance: float) -> Iterator[Cha
     theirs = {c.t: c for c in after.coverage}
     for c in before.coverage:
         other = theirs.get(c.t)
-        if other is None or not c.of or not other.of:
+        if not c.of:
+            continue
+        if other is None or not other.of:
+            if not c.seen:
+                continue
+            text = f"{c.t}-way coverage was measured, {c.seen:,} of {c.of:,}, now never"
+            yield Change("coverage", f"{c.t}-way, measured", "worse", c.seen, None, text)
             continue
         was, now = c.seen / c.of, other.seen / other.of
         if abs(now - was) > tolerance * max(was, 1e-9):

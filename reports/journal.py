@@ -15,7 +15,6 @@ import errno
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -158,16 +157,15 @@ class Journal:
     """Writes a journal; use as a context manager, or close it.
 
     A record is handed to the operating system whole before `append` returns, so that nothing is lost with the process.
-    A `lasting` one goes on to the disk at once, beside the campaign, which does not wait for it; `sync` waits.
+    A `lasting` one is on the disk before `append` returns, so that nothing is lost with the power either: whoever says
+    that something is finished says so afterwards.
     """
 
     def __init__(self, file: Path, descriptor: int, tail: Tail) -> None:
         self.file = file
         self._fd = descriptor
         self._tail = tail
-        self._due = threading.Event()
         self._failed: OSError | None = None
-        self._syncer: threading.Thread | None = None
         self.closed = False
 
     @classmethod
@@ -237,7 +235,7 @@ class Journal:
         """
         made = self.extend([(kind, body)])
         if lasting:
-            self.sync_soon()
+            self.sync()
         return made[0]
 
     def extend(self, several: list[tuple[str, Mapping[str, Any]]]) -> list[Record]:
@@ -291,38 +289,19 @@ class Journal:
             raise self._cannot(error) from None
 
     def sync(self) -> None:
-        """What was written so far outlives a power cut.
+        """What was written so far outlives a power cut. May be called from another thread than the one that writes.
 
         Raises:
-            JournalError: the disk says no.
+            JournalError: the disk says no, or has said so before.
         """
-        try:
-            _to_disk(self._fd)
-        except OSError as error:
-            raise self._cannot(error) from None
-
-    def sync_soon(self) -> None:
-        """What was written so far goes to the disk, beside whatever comes next.
-
-        Raises:
-            JournalError: the disk said no the last time.
-        """
-        if self._failed is not None:
-            raise self._cannot(self._failed)
-        if self._syncer is None:
-            self._syncer = threading.Thread(target=self._keep_syncing, name="journal", daemon=True)
-            self._syncer.start()
-        self._due.set()
-
-    def _keep_syncing(self) -> None:
-        while self._due.wait():
-            self._due.clear()
-            if self.closed:
-                return
+        if self._failed is None:
             try:
                 _to_disk(self._fd)
             except OSError as error:
+                # The system tells of a page that it could not write once; that the next sync succeeds means nothing.
                 self._failed = error
+        if self._failed is not None:
+            raise self._cannot(self._failed)
 
     def _whole(self) -> str:
         return f"the journal is whole up to record {self._tail.records - 1}"
@@ -345,14 +324,8 @@ class Journal:
         if self.closed:
             return
         self.closed = True
-        if self._syncer is not None:
-            self._due.set()
-            self._syncer.join()
         try:
             self.sync()
-            if self._failed is not None:
-                # The system tells of a page that it could not write once; that the next sync succeeds means nothing.
-                raise self._cannot(self._failed)
         finally:
             os.close(self._fd)
 
@@ -369,6 +342,20 @@ def _to_disk(fd: int) -> None:
     (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(fd)
 
 
+def keep_file(file: Path) -> None:
+    """A file that was written, and its name, outlive a power cut.
+
+    Raises:
+        OSError: the disk says no.
+    """
+    fd = os.open(file, os.O_RDWR)
+    try:
+        _to_disk(fd)
+    finally:
+        os.close(fd)
+    _sync_folder(file.parent)
+
+
 def _write(fd: int, block: bytes) -> None:
     view = memoryview(block)
     while view:
@@ -383,6 +370,23 @@ def _hold(file: Path, fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise JournalError(f"{file}: another process is writing it; wait for it, or end it") from None
+
+
+def in_use(file: Path) -> bool:
+    """Whether some process is writing a journal just now; where there are no such locks, it is never known."""
+    if fcntl is None:
+        return False
+    try:
+        fd = os.open(file, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -323,8 +323,8 @@ class Ledger:
     def _operator(self, source: Source, record: Record, body: Body) -> None:
         self.operator.append(OperatorAction(record.at, body["text"], source.bench))
 
-    def _attach(self, _source: Source, _record: Record, body: Body) -> None:
-        one = Attachment(body["name"], body["file"], body["sha256"])
+    def _attach(self, source: Source, _record: Record, body: Body) -> None:
+        one = Attachment(body["name"], _beside(source, body["file"]), body["sha256"])
         self.attachments[body["name"]] = (one, body["content"])
 
     def _shard(self, _source: Source, _record: Record, body: Body) -> None:

@@ -17,6 +17,7 @@ from reports.build import shard_body, write_results
 from reports.journal import NAME, Journal, JournalError, read
 from reports.records import FORMAT
 from reports.results import Results
+from reports.signing.manifest import inside
 
 PARTS = "parts"
 TAKEN = ("failures", "wire", PARTS)
@@ -150,6 +151,11 @@ def _copy(folder: Path, to: Path) -> None:
     to.mkdir(parents=True)
     for file in sorted(folder.glob("journal*.jsonl")):
         shutil.copy2(file, to / file.name)
+        for record in read(file):
+            name = record.body.get("file") if record.kind == "attach" else None
+            if name and inside(name) and (folder / name).is_file():
+                (to / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(folder / name, to / name)
     for name in TAKEN:
         if (folder / name).is_dir():
             shutil.copytree(folder / name, to / name)

@@ -31,9 +31,10 @@ from __future__ import annotations
 from typing import Any
 
 FORMAT = "unlock-rig/journal/1"
-LASTING = frozenset({"start", "plan", "played", "test", "batch", "drawn", "failure", "attach", "shard", "amend",
+LASTING = frozenset({"start", "plan", "test", "batch", "drawn", "failure", "attach", "shard", "amend",
                      "searched", "sampled", "operator", "resume", "end"})  # fmt: skip
-"""Kinds after which the journal goes to the disk at once; the others go with the next of these."""
+"""Kinds that are on the disk before the campaign goes on; the others go with the next of these. `played` is not among
+them: it is written while real lines are being served, which must not wait for a disk; `Campaign.settle` waits."""
 Body = dict[str, Any]
 
 

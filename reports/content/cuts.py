@@ -9,6 +9,8 @@ from rig.faults import CATALOGUE
 from rig.faulttree import fault_tree
 
 COMMAND = "rig cutsets --json DIR/cutsets.json"
+SIMULATED = ", with all links simulated and without the bench's real protocol stacks"
+"""Said on a bench of stacks, whose cut sets are found faster without them."""
 
 
 def section(evidence: Evidence) -> Section:
@@ -24,6 +26,7 @@ def section(evidence: Evidence) -> Section:
             "stated size "
             f"were tried in virtual time, in {cuts['runs']:,} runs, on the emulated ECU"
             + (f" with the planted defect {cuts['defect']}" if cuts["defect"] else "")
+            + (SIMULATED if any(b.fidelity == "stack" for b in evidence.results.benches) else "")
             + "; what was found is compared with what each way in is declared to need."
         )
     ]

@@ -19,6 +19,7 @@ from reports.signing.manifest import (
     SIGNATURES,
     Manifest,
     differences,
+    inside,
     manifest,
     strangers,
 )
@@ -98,6 +99,17 @@ def _of_signatures(place: str, envelope: Envelope, roles: dict[str, Ed25519Publi
     return findings
 
 
+def check_unsigned(folder: Path) -> tuple[str, ...]:
+    """What must not lie in unsigned evidence either: private keys, links, names that cannot be listed."""
+    secret = [file.relative_to(folder) for file in private_keys_in(folder)]
+    findings = [f"{name} is a private key; it must not be handed on" for name in secret]
+    try:
+        manifest(folder)
+    except SigningError as error:
+        findings.append(str(error))
+    return tuple(findings)
+
+
 def check_files(folder: Path, signed: Manifest) -> tuple[str, ...]:
     """How the files differ from those that were signed, in words; also what must not lie among them."""
     secret = [file.relative_to(folder) for file in private_keys_in(folder)]
@@ -114,7 +126,13 @@ def signed_files(signed: Signed) -> tuple[dict[str, str], tuple[str, ...]]:
     """The list of files that was signed, and what is wrong with the list itself."""
     if not signed.files:
         return {}, ()
+    place = f"{SIGNATURES}/{FILES_ENVELOPE}"
     try:
-        return subjects(signed.files), ()
+        listed = subjects(signed.files)
     except StatementError as error:
-        return {}, (f"{SIGNATURES}/{FILES_ENVELOPE}: {error}",)
+        return {}, (f"{place}: {error}",)
+    outside = [name for name in listed if not inside(name)]
+    if outside:
+        words = "which lies outside of the evidence; it is not read"
+        return {}, tuple(f"{place}: lists {name!r}, {words}" for name in outside)
+    return listed, ()

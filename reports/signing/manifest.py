@@ -57,6 +57,11 @@ def _inside(folder: Path) -> Iterator[Path]:
             yield entry
 
 
+def inside(name: str) -> bool:
+    """Whether a name of a list is one of a file in the folder: relative, with slashes, never a step upwards."""
+    return all(part not in ("", ".", "..") for part in name.split("/")) and "\\" not in name and ":" not in name[1:2]
+
+
 def strangers(folder: Path) -> list[str]:
     """What lies among the signatures and is none."""
     signatures = folder / SIGNATURES

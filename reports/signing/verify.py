@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from reports.content.evidence import Evidence
 from reports.results import FILE
 from reports.signing.difference import differences
-from reports.signing.envelopes import Signed, check_envelopes, check_files, signed_files
+from reports.signing.envelopes import Signed, check_envelopes, check_files, check_unsigned, signed_files
 from reports.signing.facts import FactsError, configuration_of, facts_of, firmware_of, read
 from reports.signing.keys import SigningError
 from reports.signing.manifest import RESULT_ENVELOPE, SIGNATURES
@@ -56,7 +56,12 @@ class Verification:
 
 
 def verify(
-    folder: Path, roles: dict[str, Ed25519PublicKey], firmware_sha256: str | None = None, fonts: Sequence[Path] = ()
+    folder: Path,
+    roles: dict[str, Ed25519PublicKey],
+    firmware_sha256: str | None = None,
+    fonts: Sequence[Path] = (),
+    *,
+    unsigned: bool = False,
 ) -> Verification:
     """Checks everything that can be.
 
@@ -65,16 +70,19 @@ def verify(
         roles: public key by role ("author", "approver"); who is not in it is not looked for.
         firmware_sha256: the firmware that the evidence must be about, in hex; None: any.
         fonts: the laboratory's own, if the PDF was set with such.
+        unsigned: nobody was to have signed; that signatures are missing is then nothing that was left out.
     """
     findings: list[str] = []
     checked: list[str] = []
-    absent = [role for role in ROLES if role not in roles]
+    absent = [] if unsigned else [role for role in ROLES if role not in roles]
     left = [f"whether the {role} has signed: no public key was named" for role in absent]
     signed = Signed()
     if roles:
         signed = check_envelopes(folder, roles)
         findings += signed.findings
         checked += signed.checked
+    if unsigned:
+        findings += check_unsigned(folder)
     listed, wrong = signed_files(signed)
     findings += wrong
     if listed:

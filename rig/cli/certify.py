@@ -29,9 +29,20 @@ from reports.campaign import CampaignError, load_campaign
 from reports.cutsets import as_document, as_text
 from reports.journal import JournalError
 from reports.results import FILE, Results, ResultsError, Verdict
-from reports.signing.manifest import SIGNATURES
+from reports.standing import occupied
 from rig.cli import cutsets, defects, report
-from rig.cli.words import UNDECIDED, USAGE, add_bench, add_command, add_defect, complain, console, count, seed
+from rig.cli.words import (
+    UNDECIDED,
+    USAGE,
+    add_bench,
+    add_command,
+    add_defect,
+    add_overwrite,
+    complain,
+    console,
+    count,
+    seed,
+)
 from rig.cutsets import explore
 from rig.faulttree import fault_tree
 
@@ -92,6 +103,7 @@ def add_to(commands: Commands) -> None:
     command.add_argument(
         "--no-cutsets", action="store_false", dest="cutsets", help="leave cut sets and fault tree out (some seconds)"
     )
+    add_overwrite(command)
     add_defect(command)
     command.set_defaults(run=run)
 
@@ -112,8 +124,9 @@ def run(options: argparse.Namespace) -> int:
             complain(f"--campaign {error}")
             return USAGE
     out: Path = options.out.resolve()
-    if (out / SIGNATURES).exists():
-        complain(f"--out {options.out}: holds signed evidence, which is not written over; name another folder")
+    why = occupied(out, overwrite=options.overwrite)
+    if why:
+        complain(f"--out {why}")
         return USAGE
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,17 @@ from reports.journal import NAME, JournalError
 from reports.results import Results, SamplingResult, Verdict
 from rig.cli import defects
 from rig.cli.cutsets import jobs
-from rig.cli.words import PASS, UNDECIDED, USAGE, add_command, add_defect, complain, console, seed
+from rig.cli.words import (
+    PASS,
+    UNDECIDED,
+    USAGE,
+    add_command,
+    add_defect,
+    add_overwrite,
+    complain,
+    console,
+    seed,
+)
 from rig.sampling import DEFAULT, Drawn, Profile, ProfileError, load_profile, parse_profile, sample
 
 if TYPE_CHECKING:
@@ -66,6 +76,7 @@ def add_to(commands: Commands) -> None:
         help="where journal and results go (default: out/sample)",
     )  # fmt: skip
     command.add_argument("--print", action="store_true", dest="show", help="print the profile and end")
+    add_overwrite(command)
     add_defect(command)
     command.set_defaults(run=run)
 
@@ -104,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
     }  # fmt: skip
     try:
         campaign = _campaign(out, options.defect, number, {"defect": options.defect, "jobs": options.jobs})
-        campaign.clear(resumed=False)
+        campaign.clear(resumed=False, overwrite=options.overwrite)
         campaign.again = f"rig sample --profile {options.profile} --n {options.n} --seed {number}" + (
             f" --defect {options.defect}" if options.defect else ""
         )

@@ -32,6 +32,7 @@ from rig.cli.words import (
     USAGE,
     add_command,
     add_defect,
+    add_overwrite,
     complain,
     console,
     count,
@@ -88,6 +89,7 @@ def add_to(commands: Commands) -> None:
     )
     command.add_argument("--first", action="store_true", help="stop at the first failure")
     command.add_argument("--list", action="store_true", help="list the strategies and the sizes of the space")
+    add_overwrite(command)
     add_defect(command)
     command.set_defaults(run=run)
 
@@ -119,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
         campaign = _campaign(out, told)
-        campaign.clear(resumed=False)
+        campaign.clear(resumed=False, overwrite=options.overwrite)
     except OSError as error:
         complain(f"--out {options.out}: cannot be written ({error.strerror}); name another folder")
         return USAGE

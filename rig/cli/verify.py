@@ -22,9 +22,15 @@ examples:
   rig verify out/certify --author r.moore.pub --approver a.smith.pub
   rig verify out/certify --author r.moore.pub --approver a.smith.pub --firmware firmware.bin
   rig verify out/certify --replay --author r.moore.pub --approver a.smith.pub
-  rig verify out/certify          what is not signed yet: everything but the signatures
+  rig verify out/certify --unsigned --replay     what nobody has signed yet, as after a build: all but the signatures
+  rig verify out/certify          the same without --replay, but ends with 2: whether somebody signed was not checked
 VERIFY.txt in the folder tells how to do without the rig, by OpenSSL alone
-exit codes: 0 all of it holds, 1 something does not, 2 not all could be checked, 3 wrong usage"""
+exit codes: 0 all of it holds (with --unsigned: all but the signatures that nobody has made), 1 something does not,
+2 not all could be checked, 3 wrong usage, such as --unsigned for evidence that is signed"""
+LOUD = (
+    "UNSIGNED: nobody has signed this evidence. It agrees with itself; who made it, and whether somebody changed all"
+    " of it alike, nobody can tell. `rig sign` is how author and approver answer for it"
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -40,6 +46,10 @@ def add_to(commands: Commands) -> None:
     command.add_argument(
         "--replay", action="store_true",
         help="play every failure of the emulated ECU again, and judge every log of real lines again",
+    )  # fmt: skip
+    command.add_argument(
+        "--unsigned", action="store_true",
+        help="nobody has signed yet: check everything else, say so loudly, and end with 0 if it holds",
     )  # fmt: skip
     command.set_defaults(run=run)
 
@@ -89,7 +99,10 @@ def run(options: argparse.Namespace) -> int:
     except SigningError as error:
         complain(str(error))
         return USAGE
-    found = verify(folder, roles, firmware, options.fonts)
+    if options.unsigned and (why := _not_unsigned(folder, named=bool(roles), firmware=firmware is not None)):
+        complain(why)
+        return USAGE
+    found = verify(folder, roles, firmware, options.fonts, unsigned=options.unsigned)
     out = console()
     if options.replay:
         found = _played_again(folder, found)
@@ -109,8 +122,24 @@ def run(options: argparse.Namespace) -> int:
         number = len(found.findings)
         out.print(f"this evidence does not hold: {number} finding{'' if number == 1 else 's'}", markup=False)
         return FAIL
+    if options.unsigned:
+        out.print(LOUD, markup=False, soft_wrap=True)
     if found.left:
         out.print("nothing is wrong, but not everything could be checked", markup=False)
         return UNDECIDED
-    out.print("this evidence holds", markup=False)
+    out.print(f"this evidence holds{', but for signatures' if options.unsigned else ''}", markup=False)
     return PASS
+
+
+def _not_unsigned(folder: Path, *, named: bool, firmware: bool) -> str:
+    """Why --unsigned does not fit; "" if it does."""
+    from reports.signing.manifest import SIGNATURES
+
+    if named or firmware:
+        return "--unsigned: looks for no signatures; --author, --approver and --firmware ask what was signed"
+    if (folder / SIGNATURES).exists():
+        return (
+            f"{folder}: there are signatures, so it is not unsigned; name the public keys: --author FILE.pub"
+            " --approver FILE.pub"
+        )
+    return ""

@@ -50,6 +50,14 @@ def add_bench(command: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_overwrite(command: argparse.ArgumentParser) -> None:
+    """The option --overwrite, of whatever begins a campaign in a folder."""
+    command.add_argument(
+        "--overwrite", action="store_true",
+        help="delete a campaign that broke off in --out, instead of refusing; signed evidence is never written over",
+    )  # fmt: skip
+
+
 def add_defect(command: argparse.ArgumentParser) -> None:
     """The option --defect."""
     command.add_argument(

@@ -94,20 +94,23 @@ def test_another_firmware_is_told_and_is_neither(tmp_path: Path) -> None:
     assert {c.trend for c in compare(one, other)} == {"other"}
 
 
-def test_sampled_rates_differ_only_if_their_intervals_do_not_meet(tmp_path: Path) -> None:
-    def sampled(out: Path, failures: int) -> Results:
-        ours = Campaign("model", None, 1, out, frozenset(), keep=True, described=load_bench("model"))
-        body = {"profile": "p", "text": "", "sha256": "0", "seed": 1, "planned": 60, "confidence": 0.95}
-        ours.write("sampling", body)
-        for place in range(60):
-            verdict = ["SEC-5", "fail", "twice", None, None, None] if place < failures else ["SEC-5", "pass"]
-            ours.write("run", {"sample": ["p", 1, place], "scenario": "0" * 64, "trace": "0" * 64, "us": 1,
-                               "verdicts": [verdict], "faults": []})  # fmt: skip
-        ours.write("sampled", {"profile": "p", "seed": 1, "complete": True})
-        made = ours.end(False, main=True)
-        assert made is not None
-        return made
+def sampled(out: Path, failures: int, profile: str = "0") -> Results:
+    """Results of sixty draws, and of a time in each."""
+    ours = Campaign("model", None, 1, out, frozenset(), keep=True, described=load_bench("model"))
+    body = {"profile": "p", "text": "", "sha256": profile, "seed": 1, "planned": 60, "confidence": 0.95}
+    ours.write("sampling", body)
+    for place in range(60):
+        verdict = ["SEC-5", "fail", "twice", None, None, None] if place < failures else ["SEC-5", "pass"]
+        tap = ["AVL-4", "pass", "card unlock", 300_000, 1_000_000, 0]
+        ours.write("run", {"sample": ["p", 1, place], "scenario": "0" * 64, "trace": "0" * 64, "us": 1,
+                           "verdicts": [verdict, tap], "faults": []})  # fmt: skip
+    ours.write("sampled", {"profile": "p", "seed": 1, "complete": True})
+    made = ours.end(False, main=True)
+    assert made is not None
+    return made
 
+
+def test_sampled_rates_differ_only_if_their_intervals_do_not_meet(tmp_path: Path) -> None:
     none, few, many = (sampled(tmp_path / str(n), n) for n in (0, 1, 30))
     assert found(compare(none, few), "rate") == []
     assert found(compare(none, many), "rate")[0][0] == "worse"
@@ -125,3 +128,55 @@ def test_what_is_no_longer_measured_is_worse(tmp_path: Path) -> None:
 def test_another_bench_measures_under_its_own_name(tmp_path: Path) -> None:
     before = results(tmp_path / "a", [300.0] * 4, "emulated")
     assert found(compare(before, replace(before, latencies=[], benches=[])), "latency") == []
+
+
+def test_a_rate_that_is_no_longer_sampled_is_worse(tmp_path: Path) -> None:
+    before = sampled(tmp_path / "a", 1)
+    after = replace(before, sampling=[])
+    told = ("worse", "SEC-5 sampled rate: was measured in 60 draws, now never")
+    assert told in found(compare(before, after), "rate")
+    times = ("worse", "AVL-4 card unlock, sampled: was measured 60 times, now never")
+    assert times in found(compare(before, after), "latency")
+    assert [c for c in compare(after, before) if c.trend == "worse"] == []
+    less = [replace(s, rates=[r for r in s.rates if r.requirement != "SEC-5"]) for s in before.sampling]
+    assert found(compare(before, replace(before, sampling=less)), "rate") == [told]
+
+
+def test_a_rate_of_another_profile_is_another_rate(tmp_path: Path) -> None:
+    before, after = sampled(tmp_path / "a", 1), sampled(tmp_path / "b", 1, "1")
+    told = "SEC-5 sampled rate: was measured in 60 draws, now never with that profile (60 draws with another)"
+    assert ("worse", told) in found(compare(before, after), "rate")
+    assert found(compare(before, after), "latency") == []
+
+
+def test_coverage_that_is_no_longer_counted_is_worse(tmp_path: Path) -> None:
+    before = results(tmp_path / "a", [100.0], faults=[["server.500", 0, None], ["can.bus_off", 0, None]])
+    after = replace(before, coverage=[c for c in before.coverage if c.t != 2])
+    ((trend, text),) = found(compare(before, after), "coverage")
+    assert trend == "worse"
+    assert text.startswith("2-way coverage was measured, ")
+    assert text.endswith(", now never")
+    assert found(compare(after, before), "coverage") == []
+
+
+@pytest.mark.parametrize("how", ["without", "gone"])
+def test_a_margin_that_is_no_longer_measured_is_worse(tmp_path: Path, how: str) -> None:
+    before = results(tmp_path / "a", [100.0])
+    rest = [replace(r, tightest_ms=None) if how == "without" else r for r in before.requirements]
+    after = replace(before, requirements=[r for r in rest if how == "without" or r.id != "AVL-4"])
+    changes = compare(before, after)
+    assert found(changes, "margin") == [("worse", "AVL-4 least margin was measured, 900.0 ms, now never")]
+    assert found(compare(after, before), "margin") == []
+
+
+def test_the_command_ends_with_1_for_what_is_no_longer_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rig.cli import main
+
+    sampled(tmp_path / "a", 0)
+    results(tmp_path / "b", [300.0])
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+    said = capsys.readouterr().out
+    assert "SEC-5 sampled rate: was measured in 60 draws, now never" in said
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "a")]) == 0

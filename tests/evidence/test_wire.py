@@ -98,7 +98,10 @@ def test_what_was_played_before_a_break_is_judged_from_its_log(
     assert results.rule.uncertainty_ms == u_ms
 
 
-def test_a_log_that_was_lost_is_a_run_that_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lines", [0, 1, 5, -1])
+def test_a_log_that_was_lost_is_a_run_that_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int
+) -> None:
     bench = load_bench("emulated")
     first = played(monkeypatch, stop_at=1)
     ours = campaign(tmp_path)
@@ -110,7 +113,7 @@ def test_a_log_that_was_lost_is_a_run_that_is_made_again(tmp_path: Path, monkeyp
     assert ours._journal is not None
     ours._journal.close()
     (log,) = (tmp_path / "wire").iterdir()
-    log.write_bytes(b"")
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:lines]))
     again = played(monkeypatch, stop_at=99)
     ours = campaign(tmp_path)
     ours.go_on()

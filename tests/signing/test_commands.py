@@ -284,3 +284,36 @@ def test_another_version_says_that_it_is_one(
     said = capsys.readouterr().out
     assert "WRONG: results.json: runs says 6, it should say 5" in said
     assert "says that unlock-rig 0.0.1 made it" in said
+
+
+def test_unsigned_evidence_is_checked_if_somebody_says_so(
+    unsigned: Path, keys: Keys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(unsigned)]) == 2, "without the word a missing signature is something left out"
+    capsys.readouterr()
+    assert main(["verify", str(unsigned), "--unsigned"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "this evidence holds, but for signatures"
+    assert said[-2].startswith("UNSIGNED: nobody has signed this evidence")
+    assert not any("not checked" in line for line in said)
+    for option, value in (("--author", "author.pub"), ("--approver", "approver.pub")):
+        assert main(["verify", str(unsigned), "--unsigned", option, str(keys.folder / value)]) == 3
+    assert main(["verify", str(unsigned), "--unsigned", "--firmware", made.SHA256]) == 3
+    assert "--unsigned: looks for no signatures" in capsys.readouterr().err
+    (unsigned / "pytest.log").unlink()
+    (unsigned / "pytest.log").symlink_to("/dev/null")
+    assert main(["verify", str(unsigned), "--unsigned"]) == 1
+    assert "is a link" in capsys.readouterr().out
+
+
+def test_unsigned_evidence_that_was_edited_does_not_hold(
+    unsigned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_results(unsigned, lambda raw: raw.update(verdict="pass"))
+    assert main(["verify", str(unsigned), "--unsigned", "--replay"]) == 1
+    assert 'WRONG: results.json: verdict says "pass", it should say "fail"' in capsys.readouterr().out
+
+
+def test_signed_evidence_does_not_pass_as_unsigned(evidence: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(evidence), "--unsigned"]) == 3
+    assert "there are signatures, so it is not unsigned" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -93,3 +93,13 @@ def test_a_row_that_this_version_does_not_have(tmp_path: Path) -> None:
     found = again(folder, write_results(folder))
     assert found.findings == []
     assert found.left == ["the log of card, of old: this version's table has no such row, or another scenario in it"]
+
+
+def test_checking_runs_no_code_that_evidence_names(unsigned: Path, tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
+    results = replace(Results.load(unsigned / "results.json"), defect=f"{code}:NAME")
+    found = again(unsigned, results)
+    assert not (tmp_path / "ran").exists()
+    assert found.findings == []
+    assert any("code of its own" in words for words in found.left)

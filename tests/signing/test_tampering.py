@@ -442,3 +442,77 @@ def test_the_journal_of_one_of_several_parts(tmp_path: Path) -> None:
     named(verify_unsigned(merged), "parts/two/journal.jsonl: is not the journal that results.json rests on")
     with pytest.raises(BuildError, match="it was exchanged, cut, or written on"):
         write_results(merged)
+
+
+def test_documents_of_parts_are_merged_with_them(tmp_path: Path) -> None:
+    """Cut sets and the like lie beside the journal that names them, there and after merging."""
+    from reports.build import attach
+    from rig.cli import main
+
+    for name, run in (("one", "0123456789abcdef"), ("two", "fedcba9876543210")):
+        made.make(tmp_path / name)
+        changed = records(tmp_path / name)
+        changed[0]["body"]["run"] = run * 2
+        rechained(tmp_path / name, changed)
+        made.remake(tmp_path / name)
+    document = {"ways": {}, "runs": 1}
+    (tmp_path / "one" / "more.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    attach(tmp_path / "one", "more", "more.json", document)
+    write_results(tmp_path / "one")
+    merged = tmp_path / "merged"
+    assert main(["merge", str(tmp_path / "one"), str(tmp_path / "two"), "--out", str(merged)]) in (0, 1)
+    assert (merged / "parts" / "one" / "more.json").is_file()
+    assert verify_unsigned(merged).findings == ()
+    (merged / "parts" / "one" / "more.json").write_text("{}", encoding="utf-8")
+    named(verify_unsigned(merged), "parts/one/more.json: is not the file that the run left")
+
+
+# -- by people without keys, and outside of the folder -------------------------------------------------
+
+
+def test_journal_and_results_edited_alike_by_somebody_without_keys(unsigned: Path, keys: Keys) -> None:
+    """It agrees with itself, so that only signatures find it: which they do, file by file."""
+    sign(unsigned, keys.author, keys.approver)
+    changed = records(unsigned)
+    run = next(r for r in changed if r["kind"] == "run" and any(v[0] == "AVL-4" for v in r["body"]["verdicts"]))
+    verdict = next(v for v in run["body"]["verdicts"] if v[0] == "AVL-4")
+    assert verdict[3] is not None
+    verdict[3] -= 1_000
+    rechained(unsigned, changed)
+    made.remake(unsigned)
+    assert verify_unsigned(unsigned).findings == (), "without keys nothing is found"
+    named(
+        keys.check(unsigned), "journal.jsonl was changed: SHA-256", "results.json was changed: SHA-256",
+        "report.html was changed: SHA-256",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/hostname", "a/../../x", "failures//x", "./x", "C:/x", "..\\x"])
+def test_a_list_that_names_a_file_outside_is_refused(unsigned: Path, keys: Keys, tmp_path: Path, name: str) -> None:
+    """Even if both have signed it."""
+    (tmp_path / "x").write_text("x", encoding="utf-8")
+    sign(unsigned, keys.author, keys.approver)
+    file = unsigned / "signatures" / FILES_ENVELOPE
+    envelope = Envelope.load(file)
+    statement = json.loads(envelope.payload)
+    statement["subject"].append({"name": name, "digest": {"sha256": hashlib.sha256(b"x").hexdigest()}})
+    forged = Envelope(envelope.payload_type, json.dumps(statement).encode()).signed(keys.author).signed(keys.approver)
+    file.write_text(forged.to_json(), encoding="utf-8")
+    named(keys.check(unsigned), f"files.dsse.json: lists {name!r}, which lies outside of the evidence; it is not read")
+
+
+def test_results_that_name_a_file_outside_are_refused(unsigned: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x", encoding="utf-8")
+    digest = hashlib.sha256(b"x").hexdigest()
+    changed = records(unsigned)
+    failure = next(r for r in changed if r["kind"] == "failure")
+    failure["body"]["files"]["../x"] = digest
+    rechained(unsigned, changed)
+    made.remake(unsigned)
+    named(verify_unsigned(unsigned), "../x: lies outside of the evidence")
+
+
+def test_a_folder_that_is_a_link(evidence: Path, keys: Keys, tmp_path: Path) -> None:
+    (evidence / "failures").rename(tmp_path / "elsewhere")
+    (evidence / "failures").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    named(keys.check(evidence), "failures: is a link")
