@@ -21,7 +21,7 @@ from tests.links.agreement import BY_CHANCE, Referee
 
 MODES = (*modes("bluetooth"), *modes("phone"))
 BRIEF = Watch(relock_us=0, opened_us=0)
-AT_ONCE = 63
+AT_ONCE = 42
 """A run has about a dozen sockets open, and the loop's `select` takes descriptors below 1024."""
 LATE_US = int(MOST_LATE_S * 1e6)
 NUDGES_US = (-LATE_US, -LATE_US // 2, -10_000, 10_000, LATE_US // 2, LATE_US)
