@@ -255,7 +255,9 @@ class Availability:
         if a.path == "cloud" and stale:
             # Its first command only tells the client of the new epoch; healthy runs have no such round.
             return
-        healthy = self._baseline(a.path, a.wish.intent.want, a.warm)
+        # A first connection discovers what a later one knows, as every cold one does.
+        knows = a.warm and not (a.path == "bluetooth" and a.wish.first)
+        healthy = self._baseline(a.path, a.wish.intent.want, knows)
         if not healthy:
             # A path that does not work when all is healthy fails elsewhere; it is not slowed by anything.
             return

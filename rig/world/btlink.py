@@ -126,6 +126,9 @@ class Connection:
                 self._check("during")
             if not self.deaf:
                 await self._pass_chunk(framed[start : start + size])
+        if self.deaf:
+            await self.gone()
+            raise LinkError("no acknowledgement")
         if of_command:
             air.world.step("bluetooth.acknowledgement")
             self._check("after")

@@ -9,7 +9,7 @@ import pytest
 from hardware.cloud.stack import StackCloud
 from hardware.stack import Stack, emulated_stack
 from hardware.vehicle import emulated_model
-from rig.agreement import TIE_US, disagreement, outcome_of
+from rig.agreement import TIE_US, Referee, outcome_of
 from rig.faults import CATALOGUE, modes
 from rig.model import Model
 from rig.scenario import Carry, Entry, Fault, Intent, Scenario
@@ -92,7 +92,7 @@ def drawn(seed: int) -> Scenario:
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_comes_to_the_same(model: Model, stack: Stack, mode: str) -> None:
     for scenario in scripts(mode):
-        assert not disagreement(model, stack, scenario), scenario.to_json()
+        assert not Referee(model).against(stack, scenario), scenario.to_json()
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -100,13 +100,13 @@ def test_every_mode_at_a_step_comes_to_the_same(model: Model, stack: Stack, step
     number = STEPS.index(step)
     for seed, mode in enumerate(MODES):
         if (seed + number) % 3 == 0:
-            assert not disagreement(model, stack, at_step(mode, step, seed)), f"{mode} at {step}"
+            assert not Referee(model).against(stack, at_step(mode, step, seed)), f"{mode} at {step}"
 
 
 def test_random_scenarios_come_to_the_same(model: Model, stack: Stack) -> None:
     for seed in range(RANDOM):
         scenario = drawn(seed)
-        assert not disagreement(model, stack, scenario), scenario.to_json()
+        assert not Referee(model).against(stack, scenario), scenario.to_json()
 
 
 def test_an_outcome_that_differs_is_told(model: Model, stack: Stack) -> None:
@@ -121,8 +121,8 @@ def test_an_outcome_that_differs_is_told(model: Model, stack: Stack) -> None:
             return super().run(Scenario(scenario.seed, timeline=scenario.intents), watch)
 
     deaf = Deaf(model.keys, model.codecs, model.edges)
-    assert "told" in disagreement(deaf, stack, scenario)
-    assert not disagreement(deaf, stack, healthy)
+    assert "told" in Referee(deaf).against(stack, scenario)
+    assert not Referee(deaf).against(stack, healthy)
 
 
 def test_only_what_lies_within_a_tie_is_forgiven(model: Model) -> None:
@@ -153,10 +153,10 @@ def test_only_what_lies_within_a_tie_is_forgiven(model: Model) -> None:
     scenario = just_before(edge_us - 10_000)
     late.by_us = 10_000
     assert outcome_of(model.judge(scenario)) != outcome_of(late.judge(scenario))
-    assert not disagreement(model, late, scenario)
+    assert not Referee(model).against(late, scenario)
     late.by_us = 10 * TIE_US
     far = just_before(edge_us - 10_000 - 5 * TIE_US)
-    assert disagreement(model, late, far)
+    assert Referee(model).against(late, far)
 
 
 def test_equal_runs_leave_equal_http_events(stack: Stack) -> None:

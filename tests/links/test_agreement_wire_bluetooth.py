@@ -11,13 +11,11 @@ pytest.importorskip("aiohttp", reason="needs the extra links")
 
 from hardware.pumped import MOST_LATE_S, Pumped
 from hardware.vehicle import emulated_model
-from rig.agreement import departs, seen_in
+from rig.agreement import BY_CHANCE, Referee, seen_in
 from rig.faults import modes
 from rig.pump import realtime_loop
 from rig.scenario import Carry, Fault, Intent, Scenario
-from rig.trace import Trace
 from rig.world.world import Watch
-from tests.links.agreement import BY_CHANCE, Referee
 
 MODES = (*modes("bluetooth"), *modes("phone"))
 BRIEF = Watch(relock_us=0, opened_us=0)
@@ -44,22 +42,13 @@ def rows(mode: str) -> list[Scenario]:
     ]
 
 
-def disagrees(referee: Referee, scenario: Scenario, trace: Trace) -> str:
-    """In what, unless a nudge of the fault or the jitter of the link explains it."""
-    real = seen_in(trace)
-    differs = departs(lambda one: seen_in(referee.model.run(one, BRIEF)), scenario, real, NUDGES_US)
-    if not differs or any(seen_in(v.run(scenario, BRIEF)) == real for v in referee.variants(scenario)):
-        return ""
-    return differs
-
-
 def test_every_mode_comes_to_the_same_in_real_time() -> None:
-    referee = Referee(emulated_model())
+    referee = Referee(emulated_model(), lambda model, one: seen_in(model.run(one, BRIEF)), NUDGES_US)
     pumped = Pumped(emulated_model(collapse=False), bluetooth=True)
     table = [row for mode in MODES for row in rows(mode)]
     with asyncio.Runner(loop_factory=realtime_loop) as runner:
         wrong = runner.run(
-            pumped.departures(table, BRIEF, AT_ONCE, lambda scenario, trace: disagrees(referee, scenario, trace))
+            pumped.departures(table, BRIEF, AT_ONCE, lambda one, trace: referee.disagreement(one, seen_in(trace)))
         )
     assert not wrong, "\n".join(f"{one.faults[0].mode}, story {one.seed}: {what}" for one, what in wrong)
     assert len(table) >= 80 and not {row.faults[0].mode for row in table} - set(MODES)

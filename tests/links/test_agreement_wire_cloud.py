@@ -6,11 +6,10 @@ import asyncio
 
 from hardware.pumped import MOST_LATE_S, Pumped
 from hardware.vehicle import emulated_model
-from rig.agreement import departs, seen_in
+from rig.agreement import Referee, seen_in
 from rig.faults import modes
 from rig.pump import realtime_loop
 from rig.scenario import Carry, Fault, Intent, Scenario
-from rig.trace import Trace
 from rig.world.world import Watch
 
 MODES = (*modes("server"), *modes("network"))
@@ -45,14 +44,12 @@ def rows(mode: str) -> list[Scenario]:
 
 
 def test_every_mode_comes_to_the_same_in_real_time() -> None:
-    model = emulated_model()
+    referee = Referee(emulated_model(), lambda model, one: seen_in(model.run(one, BRIEF)), NUDGES_US)
     pumped = Pumped(emulated_model(collapse=False))
     table = [row for mode in MODES for row in rows(mode)]
     assert len(table) >= 150
-
-    def differs(scenario: Scenario, trace: Trace) -> str:
-        return departs(lambda one: seen_in(model.run(one, BRIEF)), scenario, seen_in(trace), NUDGES_US)
-
     with asyncio.Runner(loop_factory=realtime_loop) as runner:
-        wrong = runner.run(pumped.departures(table, BRIEF, AT_ONCE, differs))
+        wrong = runner.run(
+            pumped.departures(table, BRIEF, AT_ONCE, lambda one, trace: referee.disagreement(one, seen_in(trace)))
+        )
     assert not wrong, "\n".join(f"{one.faults[0].mode}, story {one.seed}: {what}" for one, what in wrong)
