@@ -46,6 +46,8 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     _ready: deque[events.Handle]
     _stopping: bool
+    _debug: bool
+    _closed: bool
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__()
@@ -138,12 +140,30 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def _run_once(self) -> None:
         """One turn: what was ready when it began. Timers are in the kernel's queue: the base's own is empty."""
-        ready = self._ready
-        self.select(0 if ready or self._stopping else None)
+        ready, kernel = self._ready, self.kernel
+        # While something is ready and the kernel has nothing to do at this instant, there is nothing to look for.
+        if (
+            not ready
+            or kernel._jobs
+            or kernel._expiries
+            or kernel._misuse is not None
+            or self._failure is not None
+        ):
+            self.select(0 if ready or self._stopping else None)
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As the base's, in one step less: stacks call it a few hundred times a scenario."""
+        if self._debug or self._closed:
+            return super().call_soon(callback, *args, context=context)
+        handle = events.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     # -- the loop's clock and selector -------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from bumble.keys import KeyStore
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.snoop import Snooper
 
+from hardware.bluetooth.gatt import make_quiet
+
 
 class Controller(Protocol):
     """What a host needs of a controller: Bumble's own, or a transport's two ends."""
@@ -128,6 +130,7 @@ def make_device(name: str, address: hci.Address, irk: bytes, bonds: KeyStore, so
         gatt_service_enabled=False,
     )
     device = Device(config=config, host=QuietHost(source, sink))
+    make_quiet(device)
     device.keystore = bonds
     device.pairing_config_factory = just_works
     return device

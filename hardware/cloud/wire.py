@@ -39,12 +39,22 @@ class SocketDialer:
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol, Connection]:
         """See `phone.Dialer`."""
         sock, connection = knocked
+        owned = False
+
+        def make() -> asyncio.BaseProtocol:
+            nonlocal owned
+            owned = True
+            return factory()  # type: ignore[no-any-return]  # aiohttp's, untyped
+
         try:
             transport, protocol = await self._loop.create_connection(
-                factory, sock=sock, ssl=context, server_hostname=name
+                make, sock=sock, ssl=context, server_hostname=name
             )
         except BaseException:
-            sock.close()
+            # With the protocol comes the transport, which closes the socket when it is through with it; closed
+            # beneath it, a handshake that ends at the instant at which it is given up would break the whole loop.
+            if not owned:
+                sock.close()
             raise
         return transport, protocol, connection
 

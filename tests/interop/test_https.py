@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from hardware.ownphone import Access, Report
-from hardware.pumped import Pumped
+from hardware.pumped import Pumped, in_time
 from hardware.vehicle import emulated_model
 from rig.faults import CATALOGUE, modes
 from rig.judge.judge import judge
@@ -161,13 +162,10 @@ def rows() -> list[Row]:
     """All stories, at once, in real time."""
     model = emulated_model(collapse=False)
 
-    async def play() -> list[Trace]:
-        runs = (Pumped(model, s.client, s.who).run(s.scenario, WATCH) for s in STORIES)
-        return list(await asyncio.gather(*runs))
-
+    plays = [partial(Pumped(model, one.client, one.who).play, one.scenario, WATCH) for one in STORIES]
     with asyncio.Runner(loop_factory=realtime_loop) as runner:
-        traces = runner.run(play())
-    return [Row(one, trace) for one, trace in zip(STORIES, traces, strict=True)]
+        played = runner.run(in_time(plays, len(plays)))
+    return [Row(story, one.trace) for story, one in zip(STORIES, played, strict=True)]
 
 
 def test_table_is_current(rows: list[Row]) -> None:

@@ -16,6 +16,7 @@ pytest.importorskip("bumble", reason="needs the extra bluetooth")
 from bumble import att, core, hci
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, Service
+from bumble.gatt_client import Client
 from bumble.link import LocalLink
 
 from hardware.bluetooth import profile
@@ -168,6 +169,47 @@ def test_the_stock_server_lets_anybody_subscribe() -> None:
     assert play("ours", subscribes)
 
 
+def stock_client(connection: Connection) -> Client:
+    """Bumble's own client in the place of ours."""
+    connection.gatt_client = Client(connection)
+    return connection.gatt_client
+
+
+@pytest.mark.parametrize("stock", [True, False])
+def test_the_stock_client_makes_text_of_every_pdu(stock: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody reads it; why ours are quiet."""
+    texts: list[str] = []
+
+    def tell(pdu: att.ATT_PDU) -> str:
+        texts.append(pdu.name)
+        return pdu.name
+
+    monkeypatch.setattr(att.ATT_PDU, "__str__", tell)
+
+    async def asks(pair: Pair) -> bool:
+        connection, _ = await pair.connect()
+        client = stock_client(connection) if stock else connection.gatt_client
+        with pytest.raises(att.ATT_Error):
+            await client.read_value(99)
+        return await client.request_mtu(100) == 100
+
+    assert play("ours", asks)
+    assert bool(texts) is stock
+
+
+def test_the_quiet_client_leaves_what_is_odd_to_the_stock_one(caplog: pytest.LogCaptureFixture) -> None:
+    """An answer that nobody asked for is ignored, with Bumble's words."""
+
+    async def answers(pair: Pair) -> bool:
+        connection, far = await pair.connect()
+        pair.peripheral.gatt_server.send_response(far, att.ATT_Write_Response())
+        await pair.sleep(1.0)
+        return await connection.gatt_client.request_mtu(100) == 100
+
+    assert play("ours", answers)
+    assert "no pending request" in caplog.text
+
+
 def test_a_write_on_a_dead_connection_waits_for_30_s_in_the_stock_client() -> None:
     """Why `hardware.bluetooth.device.guarded` looks first."""
 
@@ -177,7 +219,7 @@ def test_a_write_on_a_dead_connection_waits_for_30_s_in_the_stock_client() -> No
         await pair.sleep(SUPERVISED_S)
         began = pair.loop.time()
         with pytest.raises(core.TimeoutError):
-            await connection.gatt_client.write_value(1, b"x", with_response=True)
+            await stock_client(connection).write_value(1, b"x", with_response=True)
         return pair.loop.time() - began
 
     assert play("ours", waits) == pytest.approx(30.0)
@@ -188,7 +230,7 @@ def test_a_disconnection_cancels_what_is_awaited_in_the_stock_client() -> None:
 
     async def cancelled(pair: Pair) -> bool:
         connection, _ = await pair.connect()
-        work = asyncio.ensure_future(connection.gatt_client.read_value(99))
+        work = asyncio.ensure_future(stock_client(connection).read_value(99))
         pair.vanish()
         await asyncio.wait({work})
         return work.cancelled()

@@ -212,3 +212,39 @@ def test_what_is_left_ends_without_time_passing() -> None:
     loop.shutdown()
     assert ended == [True] and loop.is_closed()
     assert kernel.now == 1_000_000
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_callbacks_run_in_order_and_a_closed_loop_takes_none(debug: bool) -> None:
+    """With asyncio's debugging as without."""
+    seen: list[int] = []
+    loop = VirtualLoop(Kernel())
+    loop.set_debug(debug)
+
+    async def story() -> None:
+        for number in range(3):
+            loop.call_soon(seen.append, number)
+        loop.call_soon(seen.append, 3).cancel()
+        await asyncio.sleep(0)
+
+    with loop:
+        loop.run_until_complete(story())
+    assert seen == [0, 1, 2]
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.call_soon(seen.append, 4)
+
+
+def test_a_failure_is_noticed_though_something_is_always_ready() -> None:
+    """The loop looks for it before each turn, not only before it waits."""
+    with VirtualLoop(Kernel()) as loop:
+
+        def again() -> None:
+            loop.call_soon(again)
+
+        async def story() -> None:
+            again()
+            loop.call_soon(lambda: 1 // 0)
+            await loop.kernel.sleep(1.0)
+
+        with pytest.raises(ActorError, match="ZeroDivisionError|division"):
+            loop.play(story(), until=2.0)
