@@ -147,11 +147,17 @@ async def overlapped(plays: Sequence[Play], at_once: int) -> list[Played]:
     return list(await asyncio.gather(*(one(play) for play in plays)))
 
 
-async def in_time(plays: Sequence[Play], at_once: int) -> list[Played]:
-    """As `overlapped`; those in which the machine was late are played again, fewer at once, a few times at most."""
+async def in_time(
+    plays: Sequence[Play], at_once: int, doubtful: Callable[[int, Trace], bool] = lambda _place, _trace: True
+) -> list[Played]:
+    """As `overlapped`; those in which the machine was late are played again, fewer at once, a few times at most.
+
+    Args:
+        doubtful: whether what a late run came to may be the machine's doing; if not, it is left as it is.
+    """
     played = await overlapped(plays, at_once)
     for _ in range(TURNS - 1):
-        late = [place for place, one in enumerate(played) if one.stalls]
+        late = [place for place, one in enumerate(played) if one.stalls and doubtful(place, one.trace)]
         if not late:
             break
         at_once = max(1, at_once // FEWER)

@@ -14,7 +14,12 @@ WRITE = "UNLOCK_RIG_WRITE_TABLES"
 def filled(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(line(cells) for cells in lines)
+
+
+def line(cells: Sequence[str]) -> str:
+    """One row of it."""
+    return f"| {' | '.join(cells)} |"
 
 
 def check(name: str, text: str) -> None:
@@ -32,5 +37,5 @@ def check(name: str, text: str) -> None:
     if os.environ.get(WRITE):
         PAGE.write_text(new, encoding="utf-8")
         return
-    wrong = [line for line in text.splitlines() if line not in page.splitlines()]
+    wrong = [one for one in text.splitlines() if one not in page.splitlines()]
     assert new == page, f"docs/{PAGE.name} is out of date, set {WRITE}=1 and run this test again; new: {wrong}"
