@@ -54,12 +54,17 @@ def test_no_room_imports_tests(room: str) -> None:
 
 def test_the_engine_never_imports_asyncio() -> None:
     """Actors and devices wait on the kernel alone; only the pump knows an event loop."""
-    guilty = [
-        f.relative_to(ROOT).as_posix()
-        for f in files("rig")
-        if any(name in ("asyncio", "threading", "socket") for _, name in imported(f))
-    ]
-    assert guilty == ["rig/pump.py"]
+    assert _importing("asyncio", "socket") == ["rig/pump.py"]
+
+
+def test_only_workers_have_a_thread_which_waits_for_their_parents_end() -> None:
+    assert _importing("threading") == ["rig/processes.py"]
+
+
+def _importing(*names: str) -> list[str]:
+    return sorted(
+        f.relative_to(ROOT).as_posix() for f in files("rig") if any(name in names for _, name in imported(f))
+    )
 
 
 def test_the_judge_knows_no_device() -> None:
