@@ -255,7 +255,10 @@ class Availability:
         if a.path == "cloud" and stale:
             # Its first command only tells the client of the new epoch; healthy runs have no such round.
             return
-        healthy = self._baseline(a.path, a.wish.intent.want, a.warm)
+        # With a session that came over the server the first connection must still discover the module's services, as
+        # healthy runs do that begin with no session.
+        known = a.warm and not a.wish.first_link
+        healthy = self._baseline(a.path, a.wish.intent.want, known)
         if not healthy:
             # A path that does not work when all is healthy fails elsewhere; it is not slowed by anything.
             return

@@ -85,6 +85,8 @@ class Wish:
     at_us: int
     acts: list[tuple[str, int]] = field(default_factory=list)
     warm: bool = False
+    first_link: bool = False
+    """Its phone has a session, but has not been connected over Bluetooth yet."""
     told: tuple[int, str, str] | None = None
     handle_open_us: int | None = None
     last_us: int = 0
@@ -264,7 +266,8 @@ def _act(facts: Facts, e: Event) -> None:
 
 def _session(facts: Facts, e: Event) -> None:
     if number(e, 2) >= 0:
-        facts.wishes[number(e, 2)].warm = word(e, 3) == "warm"
+        wish = facts.wishes[number(e, 2)]
+        wish.warm, wish.first_link = word(e, 3) == "warm", "first" in e
 
 
 def _told(facts: Facts, e: Event) -> None:

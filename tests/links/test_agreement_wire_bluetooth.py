@@ -11,20 +11,23 @@ pytest.importorskip("aiohttp", reason="needs the extra links")
 
 from hardware.pumped import MOST_LATE_S, Pumped
 from hardware.vehicle import emulated_model
-from rig.agreement import departs, seen_in
+from rig.agreement import BY_CHANCE, Outcome, Referee, seen_in
 from rig.faults import modes
+from rig.model import Model
 from rig.pump import realtime_loop
 from rig.scenario import Carry, Fault, Intent, Scenario
-from rig.trace import Trace
 from rig.world.world import Watch
-from tests.links.agreement import BY_CHANCE, Referee
 
 MODES = (*modes("bluetooth"), *modes("phone"))
 BRIEF = Watch(relock_us=0, opened_us=0)
 AT_ONCE = 42
 LATE_US = int(MOST_LATE_S * 1e6)
-NUDGES_US = (-LATE_US, -LATE_US // 2, -10_000, 10_000, LATE_US // 2, LATE_US)
 """In real time a tie reaches as far as a run may be late."""
+
+
+def seen(model: Model, scenario: Scenario) -> Outcome:
+    """What is compared: in real time nothing is judged."""
+    return seen_in(model.run(scenario, BRIEF))
 
 
 def rows(mode: str) -> list[Scenario]:
@@ -43,24 +46,15 @@ def rows(mode: str) -> list[Scenario]:
     ]
 
 
-def disagrees(referee: Referee, scenario: Scenario, trace: Trace) -> str:
-    """In what, unless a nudge of the fault or the jitter of the link explains it."""
-    real = seen_in(trace)
-    differs = departs(lambda one: seen_in(referee.model.run(one, BRIEF)), scenario, real, NUDGES_US)
-    if not differs or any(seen_in(v.run(scenario, BRIEF)) == real for v in referee.variants(scenario)):
-        return ""
-    return differs
-
-
 def test_every_mode_comes_to_the_same_in_real_time() -> None:
-    referee = Referee(emulated_model())
+    referee = Referee(emulated_model(), cloud=False, late_us=LATE_US)
     pumped = Pumped(emulated_model(collapse=False), bluetooth=True)
     table = [row for mode in MODES for row in rows(mode)]
     with asyncio.Runner(loop_factory=realtime_loop) as runner:
         traces = runner.run(pumped.run_all(table, BRIEF, AT_ONCE))
     wrong = []
     for scenario, trace in zip(table, traces, strict=True):
-        differs = disagrees(referee, scenario, trace)
+        differs = referee.departs(scenario, seen_in(trace), seen)
         if differs:
             wrong.append(f"{scenario.faults[0].mode}, story {scenario.seed}: {differs}")
     if wrong and pumped.stalls:

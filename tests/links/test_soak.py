@@ -19,7 +19,7 @@ from hardware.vehicle import emulated_model
 from rig.pump import realtime_loop
 from rig.scenario import Carry, Fault, Intent, Scenario
 from rig.world.world import Watch
-from tests.links.test_agreement_cloud import MODES
+from tests.links.agreementrows import CLOUD_MODES
 
 LASTS_S = float(os.environ.get("UNLOCK_RIG_SOAK_S", "30"))
 AT_ONCE = 16
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 
 def scenario(number: int) -> Scenario:
     """A short one: an unlock over the server while something fails, the modes in turn."""
-    mode = MODES[number % len(MODES)]
+    mode = CLOUD_MODES[number % len(CLOUD_MODES)]
     timeline = (Fault(mode, 0, 1_000_000), Intent("unlock", 300_000, ("cloud", "bluetooth")[number % 2]))
     return Scenario(number, Carry(session="cold"), timeline=timeline)
 
