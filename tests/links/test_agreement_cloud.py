@@ -7,7 +7,7 @@ import pytest
 from hardware.cloud.stack import StackCloud
 from hardware.stack import Stack, emulated_stack
 from hardware.vehicle import emulated_model
-from rig.agreement import Referee
+from rig.agreement import Referee, judged
 from rig.scenario import Carry, Fault, Intent, Scenario
 from tests.links.agreementrows import CLOUD_MODES, CLOUD_STEPS, at_step, cloud_drawn
 
@@ -54,6 +54,22 @@ def test_every_mode_at_a_step_comes_to_the_same(referee: Referee, stack: Stack, 
     for seed, mode in enumerate(CLOUD_MODES):
         if (seed + number) % 3 == 0:
             assert not referee.disagreement(stack, at_step(mode, step, seed)), f"{mode} at {step}"
+
+
+@pytest.mark.parametrize(("later_us", "told"), [(3_500_000_000, "locked"), (3_700_000_000, "unknown")])
+def test_a_connection_is_kept_for_an_hour_and_no_longer(
+    referee: Referee, stack: Stack, later_us: int, told: str
+) -> None:
+    """A new one needs the server's name again, which hangs."""
+    scenario = Scenario(
+        5,
+        timeline=(
+            Intent("unlock", 0, "cloud"), Fault("network.dns_hang", later_us - 100_000_000, later_us + 60_000_000),
+            Intent("lock", later_us, "cloud"),
+        ),
+    )  # fmt: skip
+    assert not referee.disagreement(stack, scenario) and not referee.excused
+    assert dict(judged(referee.model, scenario).told)[1] == told
 
 
 def test_equal_runs_leave_equal_http_events(stack: Stack) -> None:
