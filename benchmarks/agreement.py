@@ -1,6 +1,6 @@
 """Whether `model` and `stack`, all outer links real at once, agree on the whole mode product and random scenarios.
 
-    python -m benchmarks.agreement                              # all of it: half an hour on one core
+    python -m benchmarks.agreement                              # all of it: about forty minutes on one core
     python -m benchmarks.agreement --scripts fixed --first 4000 # a part: rows of one script, from the 4,000th
     python -m benchmarks.agreement --rows 0 --random 15000      # random scenarios only
 

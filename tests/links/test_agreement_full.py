@@ -1,6 +1,6 @@
 """Model and stack agree with all outer links real at once: a share of the mode product and of the random scenarios.
 
-The whole of it, half an hour on one core: `python -m benchmarks.agreement`.
+The whole of it, about forty minutes on one core: `python -m benchmarks.agreement`.
 """
 
 from __future__ import annotations
