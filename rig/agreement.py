@@ -1,35 +1,41 @@
-"""Whether two fidelities agree on a scenario: what the driver was told, what the locks did, what the judge says.
+"""When two fidelities agree on a scenario: the same verdicts, the same movements, the same words to the driver.
 
-Equal outcomes agree. **The rule for where they cannot:** they agree too if the reference itself comes to the other's
-outcome when something moves by no more than fidelities may differ in, one of these at a time:
+**The rule for where they cannot.** Stacks act at other instants than models, by little and for known reasons. So a
+difference is excused only if the *model itself* comes to the other's outcome by one of these:
 
-- one edge of one fault, by at most `TIE_US`, also of one that began at a protocol step: one way between phone and
-  server takes 25 ms and a connection event 30, and fidelities notice a fault at different ends of them;
-- its Bluetooth connections, made up to `JITTER_US` later (all by the same time, or each by another), and their packets,
-  up to one connection event sooner: a real phone must hear two advertisements, and encrypts;
-- the luck of signals that are bad by chance, drawn anew.
+* *ties*, where server and network are real: one edge of one of their failures moves by at most `TIE_US`. One way
+  between phone and server takes 25 ms, and fidelities may notice a failure at different ends of it.
+* *jitter*, where Bluetooth is real: each connection takes longer by at most `JITTER_US` (the phone must hear two
+  advertisements, one to find the module and one to connect, and encrypts) and each packet comes up to one connection
+  event sooner; or bad signals are drawn anew, since a stack draws them at other packets and the second advertisement
+  may be missed too.
+* *lateness*, in real time only: one edge of one failure moves by no more than the run may be late.
 
-Then the scenario hangs on less than that, and neither fidelity is wrong. Nothing else is excused.
+One of them at a time, never two together. Then something in the scenario hangs on less than that, and neither
+fidelity is wrong. Nothing else is excused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rig.model import Model, Result
+from rig.kernel import Kernel
+from rig.model import LONGEST_S, Model, Result
 from rig.scenario import Entry, Fault, Scenario
 from rig.trace import Trace, number, word
 from rig.world.bluetooth import Air, Connection
 from rig.world.btlink import CONNECTION_EVENT_US
+from rig.world.links import Links
 from rig.world.radio import Radio
 from rig.world.world import World
 
 TIE_US = 30_000
-"""How far a tie reaches: a fault's edge that meets a protocol step within this time may come before or after it."""
-NUDGES_US = (-TIE_US, -TIE_US // 3, -1_000, 1_000, TIE_US // 3, TIE_US)
+"""How far an edge of a failure of server or network may move."""
 JITTER_US = 260_000
 """One advertising interval and five connection events, of which encryption takes most."""
+TIED = ("server", "network")
+"""Domains whose failures ties move in virtual time."""
 STEP_US = 10_000
 BY_CHANCE_STEP_US = 130_000
 UNEVEN = 150
@@ -41,158 +47,119 @@ BY_CHANCE = ("bluetooth.weak_signal", "bluetooth.interference")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to.
+    """What is compared of a run.
 
     Attributes:
-        told: what the driver was told, by the number of the wish.
-        doors: the states each latch came to, in order.
+        told: of each wish, by its number, what the driver was told.
+        moves: of each door, the states its latch came to, in their order.
         verdicts: of each requirement, if the run was judged.
     """
 
     told: tuple[tuple[int, str], ...]
-    doors: tuple[tuple[str, str], ...]
+    moves: tuple[tuple[str, str], ...]
     verdicts: tuple[tuple[str, str], ...] = ()
 
     def differs(self, other: Outcome) -> str:
-        """In what two outcomes differ, in words; empty if in nothing."""
-        return "; ".join(
-            f"{name}: {sorted(set(ours) - set(theirs))} against {sorted(set(theirs) - set(ours))}"
-            for name, ours, theirs in (
-                ("told", self.told, other.told),
-                ("doors", self.doors, other.doors),
-                ("verdicts", self.verdicts, other.verdicts),
-            )
-            if ours != theirs
-        )
+        """In words, in what; empty if in nothing."""
+        mine, theirs = dict(self.verdicts), dict(other.verdicts)
+        differing = [r for r in sorted({*mine, *theirs}) if mine.get(r) != theirs.get(r)]
+        words = [f"{r} {mine.get(r)} against {theirs.get(r)}" for r in differing]
+        if self.moves != other.moves:
+            words.append(f"moves {self.moves} against {other.moves}")
+        if self.told != other.told:
+            words.append(f"told {self.told} against {other.told}")
+        return "; ".join(words)
 
 
 See = Callable[[Model, Scenario], Outcome]
-"""Runs a scenario and says what it came to."""
+"""Runs a scenario, and says what is compared of the run."""
 
 
 def outcome_of(result: Result) -> Outcome:
     """What a judged run came to."""
-    verdicts = result.judgement.verdicts
-    return replace(seen_in(result.trace), verdicts=tuple(sorted((r, str(v.outcome)) for r, v in verdicts.items())))
+    verdicts = result.judgement.verdicts.items()
+    return replace(seen_in(result.trace), verdicts=tuple((r, str(v.outcome)) for r, v in verdicts))
 
 
 def seen_in(trace: Trace) -> Outcome:
     """What a run came to, before it is judged."""
-    doors: dict[str, str] = {}
+    moves: dict[str, str] = {}
     for event in trace.of("latch"):
         state = word(event, 3)
         if state in "LU":
-            doors[word(event, 2)] = doors.get(word(event, 2), "") + state
-    told = {number(event, 2): word(event, 3) for event in trace.of("told")}
-    return Outcome(tuple(sorted(told.items())), tuple(sorted(doors.items())))
+            moves[word(event, 2)] = moves.get(word(event, 2), "") + state
+    told = sorted((number(event, 2), word(event, 3)) for event in trace.of("told"))
+    return Outcome(tuple(told), tuple(sorted(moves.items())))
 
 
 def judged(model: Model, scenario: Scenario) -> Outcome:
-    """Runs and judges."""
+    """Plays and judges a scenario."""
     return outcome_of(model.judge(scenario))
 
 
 @dataclass(slots=True)
 class Referee:
-    """Compares what others come to with a reference, by the rule above.
+    """Compares what another fidelity came to with what the model comes to, by the rule above.
 
     Attributes:
-        reference: with models on the outer links.
-        see: how it is run to be compared.
-        nudges_us: by how much an edge of a fault may be moved; more where time is real and the machine may be late.
-        compared, excused: how many scenarios, and how many of those the rule excused.
+        model: the reference.
+        cloud: server and network are real at the other fidelity.
+        bluetooth: so is Bluetooth.
+        late_us: how late a run there may be; 0 in virtual time.
+        excused: how many differences the rule excused.
     """
 
-    reference: Model
-    see: See = judged
-    nudges_us: Sequence[int] = NUDGES_US
-    compared: int = field(default=0, init=False)
-    excused: int = field(default=0, init=False)
+    model: Model
+    cloud: bool = True
+    bluetooth: bool = True
+    late_us: int = 0
+    excused: int = 0
 
-    def against(self, other: Model, scenario: Scenario) -> str:
-        """In what another way of running a scenario differs, in words; empty if in nothing, or in what is excused."""
-        return self.disagreement(scenario, self.see(other, scenario))
+    def disagreement(self, other: Model, scenario: Scenario) -> str:
+        """In what another way of running a scenario differs, in words; empty if in nothing that is not excused."""
+        return self.departs(scenario, judged(other, scenario))
 
-    def disagreement(self, scenario: Scenario, theirs: Outcome) -> str:
-        """In what an outcome differs, in words; empty if in nothing, or in what is excused."""
-        self.compared += 1
-        difference = self.see(self.reference, scenario).differs(theirs)
-        if not difference:
+    def departs(self, scenario: Scenario, theirs: Outcome, see: See = judged) -> str:
+        """In what a known outcome differs from the model's, in words; empty if in nothing that is not excused.
+
+        Args:
+            scenario: what was run.
+            theirs: what it came to.
+            see: runs a scenario on a model; must compare the same things as were seen there.
+        """
+        found = see(self.model, scenario).differs(theirs)
+        if not found:
             return ""
-        for model, variant in self._variants(scenario):
-            if self.see(model, variant) == theirs:
-                self.excused += 1
-                return ""
-        return difference
+        if any(not see(model, one).differs(theirs) for model, one in self._excuses(scenario)):
+            self.excused += 1
+            return ""
+        return found
 
-    def _variants(self, scenario: Scenario) -> Iterator[tuple[Model, Scenario]]:
-        begun = _begun(self.reference.run(scenario)) if any(fault.step for fault in scenario.faults) else {}
-        for nudged in _nudged(scenario, begun, self.nudges_us):
-            yield self.reference, nudged
-        by_chance = any(fault.mode in BY_CHANCE for fault in scenario.faults)
-        for draw in range(DRAWS if by_chance else 1):
-            for late_us in range(0, JITTER_US + 1, BY_CHANCE_STEP_US if by_chance else STEP_US):
-                if draw or late_us:
-                    yield late(self.reference, late_us, draw=draw), scenario
-        for uneven in range(1, UNEVEN + 1):
-            yield late(self.reference, 0, uneven=uneven), scenario
-
-
-def late(model: Model, late_us: int, *, draw: int = 0, uneven: int = 0) -> Model:
-    """The same with Bluetooth that is slower to connect, or has other luck.
-
-    Args:
-        model: with a model on that link.
-        late_us: by how much each connection is made later.
-        draw: which luck of signals that are bad by chance; 0: the same.
-        uneven: each connection by another time, drawn by this number; 0: all alike.
-    """
-    air = lambda world: _LateAir(world, late_us, draw, uneven)  # noqa: E731  (it closes over all three)
-    return replace(model, models=replace(model.models, air=air))
+    def _excuses(self, scenario: Scenario) -> Iterator[tuple[Model, Scenario]]:
+        """What the rule says may explain a difference, the likely first."""
+        if self.cloud:
+            for one in _moved_edges(scenario, TIE_US, TIED):
+                yield self.model, one
+        if self.late_us:
+            for one in _moved_edges(scenario, self.late_us, ()):
+                yield self.model, one
+        if self.bluetooth:
+            for model in late_models(self.model, scenario):
+                yield model, scenario
 
 
-class _LateAir(Air):
-    """The model's links, a little slower to connect, and with other luck."""
-
-    def __init__(self, world: World, late_us: int, draw: int, uneven: int) -> None:
-        super().__init__(world)
-        self._late_us = late_us
-        self._uneven = world.rng(f"uneven {uneven}") if uneven else None
-        if draw:
-            self.radio = Radio(world.rng(f"air {draw}"))
-
-    async def _establish(self, always: bool, fails: bool) -> Connection:
-        if self.radio.bad:
-            # The second advertisement that a stack must hear may be missed as often as the first.
-            await self._scan(always)
-        uneven = self._uneven
-        late_us = self._late_us if uneven is None else uneven.randint(0, JITTER_US)
-        await self.world.kernel.sleep(late_us / 1e6)
-        link = await super()._establish(always, fails)
-        if uneven is not None and not self.radio.bad:
-            # The model has a packet take a whole connection event; a stack, until the next one.
-            link.late_us = lambda: uneven.randint(-CONNECTION_EVENT_US, 0)  # type: ignore[method-assign]  # of this link
-        return link
+# -- ties ------------------------------------------------------------------------------------------
 
 
-def _begun(trace: Trace) -> dict[int, int]:
-    """When each fault began, in µs of the timeline, by its number."""
-    on = (event for event in trace.of("fault") if number(event, 4))
-    return {number(event, 2): event[0] - trace.origin_us for event in on}
-
-
-def _nudged(scenario: Scenario, begun: Mapping[int, int], nudges_us: Sequence[int]) -> Iterator[Scenario]:
-    """The scenario with one edge of one fault moved a little; a fault at a step then begins at that time instead."""
-    fault_number = -1
+def _moved_edges(scenario: Scenario, most_us: int, domains: Sequence[str]) -> Iterator[Scenario]:
+    """The scenario with one edge of one failure moved a little; of some domains, or of all if none is named."""
+    nudges_us = (-most_us, -most_us // 3, -1_000, 1_000, most_us // 3, most_us)
     for place, entry in enumerate(scenario.timeline):
-        if not isinstance(entry, Fault):
+        if not isinstance(entry, Fault) or (domains and entry.mode.partition(".")[0] not in domains):
             continue
-        fault_number += 1
-        at_us = begun.get(fault_number) if entry.step else entry.start_us
-        timed = entry if at_us is None else replace(entry, start_us=at_us, step="", nth=1)
         for by_us in nudges_us:
-            for edge, fault in (("start_us", timed), ("end_us", entry)):
-                moved = None if edge == "start_us" and at_us is None else _moved(fault, edge, by_us)
+            for edge in ("start_us", "end_us"):
+                moved = _moved(entry, edge, by_us)
                 if moved is not None:
                     timeline = (*scenario.timeline[:place], moved, *scenario.timeline[place + 1 :])
                     yield replace(scenario, timeline=timeline)
@@ -208,3 +175,69 @@ def _moved(fault: Fault, edge: str, by_us: int) -> Entry | None:
     if edge == "end_us" and moved <= fault.start_us:
         return None
     return replace(fault, start_us=moved) if edge == "start_us" else replace(fault, end_us=moved)
+
+
+# -- jitter ----------------------------------------------------------------------------------------
+
+
+class _LateAir(Air):
+    """The model's links, a little slower to connect, and with other luck."""
+
+    def __init__(self, world: World, late_us: int, draw: int, uneven: int) -> None:
+        super().__init__(world)
+        self._late_us = late_us
+        self._uneven = world.rng(f"uneven {uneven}") if uneven else None
+        if draw:
+            self.radio = Radio(world.rng(f"air {draw}"))
+
+    async def _establish(self, always: bool, fails: bool) -> Connection:
+        if self.radio.bad:
+            # The second advertisement that the stack must hear may be missed as often as the first.
+            await self._scan(always)
+        late_us = self._uneven.randint(0, JITTER_US) if self._uneven else self._late_us
+        await self.world.kernel.sleep(late_us / 1e6)
+        link = await super()._establish(always, fails)
+        if self._uneven is not None and not self.radio.bad:
+            # The model has a packet take a whole connection event; the stack, until the next one.
+            uneven = self._uneven
+            link.late_us = lambda: uneven.randint(-CONNECTION_EVENT_US, 0)  # type: ignore[method-assign]
+        return link
+
+
+@dataclass(slots=True)
+class LateModel(Model):
+    """The model, with Bluetooth that jitters.
+
+    Attributes:
+        late_us: how much longer each connection takes.
+        draw: which new luck bad signals have; 0: the old.
+        uneven: which series of jitter connections and packets have; 0: all are late by `late_us`.
+    """
+
+    late_us: int = field(default=0, kw_only=True)
+    draw: int = field(default=0, kw_only=True)
+    uneven: int = field(default=0, kw_only=True)
+
+    def play(self, kernel: Kernel, world: Callable[[Links], World]) -> None:
+        """As at `model`, on such links."""
+        links = Links(air=lambda world: _LateAir(world, self.late_us, self.draw, self.uneven))
+        kernel.run(world(links).story(), until=LONGEST_S)
+
+
+def late_model(known: Model, late_us: int = 0, draw: int = 0, uneven: int = 0) -> LateModel:
+    """A model whose Bluetooth jitters, of the same DUT; it is judged by the same healthy latencies."""
+    return LateModel(
+        known.keys, known.codecs, known.edges, known.watch, _baselines=known._baselines,
+        late_us=late_us, draw=draw, uneven=uneven,
+    )  # fmt: skip
+
+
+def late_models(known: Model, scenario: Scenario) -> Iterator[LateModel]:
+    """The model with Bluetooth that jitters as the rule allows."""
+    by_chance = any(fault.mode in BY_CHANCE for fault in scenario.faults)
+    for draw in range(DRAWS if by_chance else 1):
+        for late_us in range(0, JITTER_US + 1, BY_CHANCE_STEP_US if by_chance else STEP_US):
+            if draw or late_us:
+                yield late_model(known, late_us=late_us, draw=draw)
+    for uneven in range(1, UNEVEN + 1):
+        yield late_model(known, uneven=uneven)

@@ -51,7 +51,6 @@ class Model:
         runs: how many worlds were run.
         simulated_us: how much simulated time they took together.
         fidelity: what its traces are called.
-        models: the outer links at `model`.
     """
 
     keys: Keys
@@ -61,7 +60,6 @@ class Model:
     runs: int = 0
     simulated_us: int = 0
     fidelity: str = "model"
-    models: Links = MODELS
     _baselines: dict[tuple[str, str, bool], int] = field(default_factory=dict)
 
     def run(self, scenario: Scenario, watch: Watch | None = None) -> Trace:
@@ -95,7 +93,7 @@ class Model:
 
     def play(self, kernel: Kernel, world: Callable[[Links], World]) -> None:
         """Builds the world with its outer links and plays its story; other hosts of the kernel do it otherwise."""
-        kernel.run(world(self.models).story(), until=LONGEST_S)
+        kernel.run(world(MODELS).story(), until=LONGEST_S)
 
     def rules(self) -> Rules:
         """What the judge is told of runs made here."""

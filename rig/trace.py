@@ -14,7 +14,8 @@ The judge reads nothing else of a run; the hash of the trace identifies it.
 | `step` | name | a protocol step was reached (only when they are noted) |
 | `intent` | index, want, via | the driver wishes something |
 | `act` | index, path | first act of an intent on a path (for the card: the tap) |
-| `session` | index, warm, first or cold | the phone at its Bluetooth attempt; first: a session, but never connected |
+| `session` | index, "warm" or "cold" | what the phone believed when its Bluetooth attempt of that intent began |
+| | "first" | only if warm, and the phone has not been connected to the module yet: it must discover its services |
 | `told` | index, what, detail | what they were told: opened, locked, driving, done, refused, unknown |
 | `sign` | digest, index, key, channel, command, epoch, counter, expires_at, flaw | signed; flaw: wrong on purpose |
 | `keyop` | index, subject, what, fault | answer to an operation on the key list: revoke … enrol, 0 for done |

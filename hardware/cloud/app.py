@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import WSMsgType, web
 
-from rig.world.internet import TRICKLES, Response
+from rig.world.internet import KEEP_ALIVE_US, TRICKLES, Response
 from rig.world.server import NO_JSON
 from rig.world.tcu import UTC_AT_START
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hardware.bridge import Bridge
     from rig.world.world import World
 
-KEEP_ALIVE_S = 3600.0
+KEEP_ALIVE_S = KEEP_ALIVE_US / 1e6
 """How long the server keeps a connection on which nothing is asked."""
 TCU_PATH = "/tcu/{vin}"
 

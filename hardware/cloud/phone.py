@@ -23,7 +23,7 @@ from hardware.bridge import Bridge
 from hardware.cloud.app import read_fields
 from hardware.cloud.certs import HOST
 from hardware.cloud.connection import Connection, Leg
-from rig.world.internet import Internet, NoNetwork, Response
+from rig.world.internet import KEEP_ALIVE_US, Internet, NoNetwork, Response
 
 if TYPE_CHECKING:
     from rig.world.world import World
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SERVER_ADDRESS, STRANGER_ADDRESS, PORTAL_ADDRESS = "192.0.2.10", "192.0.2.66", "192.0.2.99"
 """Of a net kept for examples (RFC 5737); what a name server gives, not what is connected to at `wire`."""
 PORT = 443
-KEEP_ALIVE_S = 3600.0
+KEEP_ALIVE_S = KEEP_ALIVE_US / 1e6
 
 
 class Dialer(Protocol):

@@ -255,9 +255,10 @@ class Availability:
         if a.path == "cloud" and stale:
             # Its first command only tells the client of the new epoch; healthy runs have no such round.
             return
-        # A first connection discovers what a later one knows, as every cold one does.
-        knows = a.warm and not (a.path == "bluetooth" and a.wish.first)
-        healthy = self._baseline(a.path, a.wish.intent.want, knows)
+        # With a session that came over the server the first connection must still discover the module's services, as
+        # healthy runs do that begin with no session.
+        known = a.warm and not a.wish.first_link
+        healthy = self._baseline(a.path, a.wish.intent.want, known)
         if not healthy:
             # A path that does not work when all is healthy fails elsewhere; it is not slowed by anything.
             return

@@ -85,8 +85,8 @@ class Wish:
     at_us: int
     acts: list[tuple[str, int]] = field(default_factory=list)
     warm: bool = False
-    first: bool = False
-    """It had a session from elsewhere, and has never been connected over Bluetooth."""
+    first_link: bool = False
+    """Its phone has a session, but has not been connected over Bluetooth yet."""
     told: tuple[int, str, str] | None = None
     handle_open_us: int | None = None
     last_us: int = 0
@@ -267,7 +267,7 @@ def _act(facts: Facts, e: Event) -> None:
 def _session(facts: Facts, e: Event) -> None:
     if number(e, 2) >= 0:
         wish = facts.wishes[number(e, 2)]
-        wish.warm, wish.first = word(e, 3) != "cold", word(e, 3) == "first"
+        wish.warm, wish.first_link = word(e, 3) == "warm", "first" in e
 
 
 def _told(facts: Facts, e: Event) -> None:

@@ -29,6 +29,8 @@ RETRANSMIT_US = 300_000
 """A lost TCP segment comes again after this long, and after twice as long each time (RFC 6298: 1 s at first, and
 200 ms at least in usual systems)."""
 MOST_RETRANSMITS = 5
+KEEP_ALIVE_US = 3_600_000_000
+"""How long phone and server keep a connection on which nothing is asked (usual servers: minutes to an hour)."""
 TRICKLES = 8
 """In how many pieces a trickling body comes."""
 
@@ -66,6 +68,8 @@ class _Connection:
     chance: random.Random
     forgotten: bool = False
     """A middlebox has dropped it, and the phone does not know."""
+    idle_us: int = 0
+    """Since when nothing is asked on it."""
 
 
 class Internet:
@@ -198,6 +202,7 @@ class Internet:
         """
         if self.phone_offline:
             raise NoNetwork("the phone has no network")
+        self._close_idle()
         kept = bool(self._idle)
         connection = self._idle.popleft() if kept else await self._connect()
         try:
@@ -205,6 +210,7 @@ class Internet:
         except BaseException:
             self._standing.remove(connection)
             raise
+        connection.idle_us = self._world.kernel.now
         self._idle.append(connection)
         self._world.step("cloud.after_body")
         return answer
@@ -242,6 +248,11 @@ class Internet:
     async def _serve(self, path: str, token: str, body: Mapping[str, str], answered: Event[Response]) -> None:
         server = self._world.server
         answered.set(server.damaged(await server.answer(path, token, body)))
+
+    def _close_idle(self) -> None:
+        """Those on which nothing was asked for too long are closed at both ends: the longest idle comes first."""
+        while self._idle and self._world.kernel.now - self._idle[0].idle_us >= KEEP_ALIVE_US:
+            self._standing.remove(self._idle.popleft())
 
     def drop_connection(self) -> None:
         """The phone gave a request up: the connections that it keeps are of no more use."""

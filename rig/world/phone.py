@@ -152,8 +152,8 @@ class Phone:
         if attempt.via in ("ladder", "bluetooth"):
             warm = self.session is not None
             if "bluetooth" not in attempt.acted:
-                known = "cold" if not warm else "warm" if self._cached else "first"
-                self._world.log("session", attempt.index, known)
+                first = ("first",) if warm and not self._cached else ()
+                self._world.log("session", attempt.index, "warm" if warm else "cold", *first)
             self._act(attempt, "bluetooth")
             window = BLUETOOTH_WARM_US if warm else BLUETOOTH_COLD_US
             until = attempt.deadline_us if attempt.via == "bluetooth" else attempt.started_us + window

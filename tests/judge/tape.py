@@ -56,10 +56,10 @@ class Tape:
 
     # -- who does what -----------------------------------------------------------------------------
 
-    def acts(self, at_s: float, path: str, *, index: int = 0, warm: bool | None = None) -> Tape:
-        """The first act of an intent on a path; on Bluetooth, with or without a session."""
+    def acts(self, at_s: float, path: str, *, index: int = 0, warm: bool | None = None, first: bool = False) -> Tape:
+        """The first act of an intent on a path; on Bluetooth, with or without a session, or never connected before."""
         if warm is not None:
-            self.add(at_s, "session", index, "warm" if warm else "cold")
+            self.add(at_s, "session", index, "warm" if warm else "cold", *(("first",) if first else ()))
         return self.add(at_s, "act", index, path)
 
     def knows_the_clock(self, at_s: float = 0.0, *, key: str = "phone", seconds: int = CLOCK_S) -> Tape:

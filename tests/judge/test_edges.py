@@ -364,6 +364,17 @@ def test_foreign_faults_are_named_where_they_slow_a_path() -> None:
     assert verdict.limit_us == 600_000
 
 
+@pytest.mark.parametrize(("first", "outcome"), [(True, Outcome.PASS), (False, Outcome.FAIL)])
+def test_a_first_connection_is_compared_with_first_connections(first: bool, outcome: Outcome) -> None:
+    """A session that came over the server tells nothing of the module's services; healthy cold runs discover them."""
+    tape = Tape(Intent("unlock", 0, "bluetooth"), Fault("server.hang", 0)).knows_the_clock(-0.1)
+    tape.acts(0, "bluetooth", warm=True, first=first).sends(0.1, "u").moves(0.7, "U")
+    healthy = {True: 400_000, False: 700_000}
+    verdict = tape.verdict("AVL-5", 45, baseline=lambda _path, _want, warm: healthy[warm])
+    assert verdict.outcome is outcome
+    assert verdict.limit_us == healthy[not first] + 200_000
+
+
 def test_rules_default_to_virtual_time() -> None:
     rules = Rules(decode=lambda _data: {})
     assert (rules.uncertainty_us, rules.opened_us, rules.baseline) == (0, 25 * S, None)

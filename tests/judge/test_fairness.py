@@ -243,13 +243,3 @@ def test_garbage_need_not_wake(answered: bool) -> None:
     tape.hands(71, "noise", origin="malformed")
     tape.silent = [(70.5, 80.0)]
     assert (tape.verdict("SEC-12", 90).outcome is Outcome.FAIL) is answered
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_a_first_connection_is_measured_against_others_that_discover_the_module(first: bool) -> None:
-    """AVL-5: a session that came over the cloud spares a phone no discovery."""
-    tape = Tape(Intent("unlock", 1 * S, "bluetooth"), Fault("server.500", 0)).knows_the_clock()
-    tape.add(1, "session", 0, "first" if first else "warm").acts(1, "bluetooth")
-    tape.sends(1.6, "u", expires=12).moves(1.65, "U").told(1.8, "opened")
-    verdict = tape.verdict("AVL-5", 35, baseline=lambda _path, _want, warm: 300_000 if warm else 600_000)
-    assert (verdict.outcome is Outcome.FAIL) is not first and verdict.outcome is not Outcome.VACUOUS

@@ -11,6 +11,7 @@ from hardware.fullstack import full_stack
 from hardware.vehicle import emulated_model
 from rig.agreement import outcome_of
 from rig.cli import main
+from rig.judge.verdicts import Outcome
 from rig.scenario import Fault, Intent, Scenario
 
 NIGHT = Scenario(
@@ -45,3 +46,20 @@ def test_all_links_real_at_once_come_to_the_models_outcome() -> None:
     assert outcome_of(full_stack().judge(NIGHT)) == outcome_of(emulated_model().judge(NIGHT))
     trace = full_stack().run(NIGHT)
     assert trace.fidelity == "stack" and any(trace.of("http"))
+
+
+def test_the_first_bluetooth_connection_after_a_session_from_the_server_is_no_failure() -> None:
+    """It discovers services and takes two advertisements: slower than a phone's that was connected before."""
+    result = full_stack().judge(
+        Scenario(
+            423,
+            phase_us=338_708,
+            timeline=(
+                Fault("credential.counter_zero", 10_451_000, 22_063_000), Intent("unlock", 12_000_000, "cloud"),
+                Intent("lock", 14_796_000, "bluetooth"),
+            ),
+        )
+    )  # fmt: skip
+    assert "first" in next(result.trace.of("session"))
+    verdict = result.judgement.verdicts["AVL-5"]
+    assert verdict.outcome is Outcome.PASS, verdict.text
