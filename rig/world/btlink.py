@@ -126,6 +126,10 @@ class Connection:
                 self._check("during")
             if not self.deaf:
                 await self._pass_chunk(framed[start : start + size])
+        if not self.deaf and self._per_event == 1:
+            # The module's host answers a write request; its response goes out in the next connection event.
+            await air.world.kernel.sleep((CONNECTION_EVENT_US + self.late_us()) / 1e6)
+            self._check("after")
         if self.deaf:
             await self.gone()
             raise LinkError("no acknowledgement")
