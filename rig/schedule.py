@@ -161,7 +161,7 @@ class Schedule:
 
     def next_work(self) -> int | None:
         """Deadline of the earliest pending event that is not cyclic; 0: some can run now, None: none."""
-        if self._jobs or self._expiries:
+        if self._jobs or self._expiries or self._guest:
             return 0
         heap = self._heap
         while heap:

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bumble import hci, link, ll
 
-from rig.world.btlink import CONNECTION_EVENT_US, PACKETS_PER_EVENT, SUPERVISION_US
+from rig.world.btlink import ANSWERS_AFTER_US, CONNECTION_EVENT_US, PACKETS_PER_EVENT, SUPERVISION_US
 
 if TYPE_CHECKING:
     from hardware.bluetooth.controller import RigConnection, RigController
 
 FAIL_EVENTS = 6
 """A connection that is not answered for so many events has failed to be established (Core, vol 6 part B 4.5.2)."""
-ANSWERS_AFTER_US = 2_500
-"""The peripheral's packets of an event follow the central's: 4 packets of 251 bytes at 1 Mbit/s each way."""
 SCAN_RESPONSE_US = 1_000
 HEARD_DBM = -60
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CONNECTION_EVENT_US = 30_000
 """Connection interval that phones grant (Core allows 7.5 ms .. 4 s): one ATT round trip takes one."""
+ANSWERS_AFTER_US = 2_500
+"""The peripheral's packets of an event follow the central's: 4 packets of 251 bytes at 1 Mbit/s each way."""
 MTU = 185
 """The ATT MTU that iOS asks for; a write carries MTU - 3 bytes."""
 SMALL_MTU = 23
@@ -127,8 +129,8 @@ class Connection:
             if not self.deaf:
                 await self._pass_chunk(framed[start : start + size])
         if not self.deaf and self._per_event == 1:
-            # The module's host answers a write request; its response goes out in the next connection event.
-            await air.world.kernel.sleep((CONNECTION_EVENT_US + self.late_us()) / 1e6)
+            # The module's host answers a write request in the same connection event.
+            await air.world.kernel.sleep(ANSWERS_AFTER_US / 1e6)
             self._check("after")
         if self.deaf:
             await self.gone()

@@ -248,3 +248,23 @@ def test_a_failure_is_noticed_though_something_is_always_ready() -> None:
 
         with pytest.raises(ActorError, match="ZeroDivisionError|division"):
             loop.play(story(), until=2.0)
+
+
+def test_what_asyncio_has_ready_is_work_of_this_instant() -> None:
+    """Idle time must not be left out before callbacks that are ready have said what they wait for."""
+    kernel, found = Kernel(), []
+    with VirtualLoop(kernel) as loop:
+
+        def ready() -> None:
+            loop.call_later(0.2, found.append, "later")
+
+        async def story() -> None:
+            kernel.after(1_000_000, found.append, "far")
+            kernel.post(loop.call_soon, ready)
+            kernel.after(0, lambda: found.append(kernel.next_work()))
+            await kernel.sleep(0.1)
+            found.append(kernel.next_work())
+            await kernel.sleep(0.3)
+
+        loop.play(story(), 10)
+    assert found == [0, 200_000, "later"]
