@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -119,6 +120,8 @@ class FaultProxy:
         self._leg = leg
         self._on_connection = on_connection
         self._server: asyncio.Server | None = None
+        # Bound and never listening: while the port is closed, the system gives it to nobody else.
+        self._holder: socket.socket | None = None
         self._expected: dict[int, _Expected] = {}
         # Not connections: one that is over for one side may still be open for the other.
         self._sides: dict[_Side, None] = {}
@@ -132,8 +135,11 @@ class FaultProxy:
         Raises:
             OSError: the port is taken.
         """
-        self._server = await self._loop.create_server(self._accept, host, port, reuse_address=True)
-        self.port = self._server.sockets[0].getsockname()[1]
+        sock = _bound(host, port)
+        self.port = sock.getsockname()[1]
+        if self._holder is None:
+            self._holder = _bound(host, self.port)
+        self._server = await self._loop.create_server(self._accept, sock=sock)
 
     def refuse(self, on: bool) -> None:
         """Closes the port, so that the system refuses connections, or opens it again; what stands goes on."""
@@ -142,7 +148,8 @@ class FaultProxy:
             self._server = None
             server.close()
         elif not on and server is None and not self._closed:
-            self._run(self.start(self.port))
+            assert self._holder is not None
+            self._run(self.start(self.port, self._holder.getsockname()[0]))
 
     async def close(self) -> None:
         """Ends every connection and the port."""
@@ -150,6 +157,8 @@ class FaultProxy:
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._holder is not None:
+            self._holder.close()
         for task in list(self._dialling):
             task.cancel()
         for side in list(self._sides):
@@ -203,6 +212,25 @@ class FaultProxy:
         task: asyncio.Task[None] = self._loop.create_task(work, name="fault proxy")  # type: ignore[arg-type]
         self._dialling[task] = None
         task.add_done_callback(lambda done: self._dialling.pop(done, None))
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket on a port that another of ours may have too, as long as only one of them listens.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if not sys.platform.startswith("linux"):
+            # BSD's rule for two sockets on one port; Linux would let foreign ones in too.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class _Accepted(asyncio.Protocol):
