@@ -16,6 +16,7 @@ import pytest
 from rig.cli import main
 from rig.faults import CATALOGUE, DOMAINS, STEPS, check_faults, modes
 from rig.scenario import Fault, Intent, Scenario
+from tests.pluginargs import plugin
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -262,10 +263,7 @@ def test_a_test_that_cites_an_unknown_requirement_is_refused(tmp_path: Path) -> 
         str(tmp_path),
         "--bench=model",
     ]
-    from importlib.metadata import entry_points
-
-    if not any(e.value == "fixtures.plugin" for e in entry_points(group="pytest11")):
-        command += ["-p", "fixtures.plugin"]
+    command += plugin()
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 4
     assert "cites AVL-99, which is no requirement" in run.stdout + run.stderr

@@ -120,8 +120,9 @@ class FaultProxy:
         self._leg = leg
         self._on_connection = on_connection
         self._server: asyncio.Server | None = None
-        # Bound and never listening: while the port is closed, the system gives it to nobody else.
+        # Bound and not listening: while the port is closed, the system gives it to nobody else.
         self._holder: socket.socket | None = None
+        self._host = LOOPBACK
         self._expected: dict[int, _Expected] = {}
         # Not connections: one that is over for one side may still be open for the other.
         self._sides: dict[_Side, None] = {}
@@ -136,9 +137,8 @@ class FaultProxy:
             OSError: the port is taken.
         """
         sock = _bound(host, port)
-        self.port = sock.getsockname()[1]
-        if self._holder is None:
-            self._holder = _bound(host, self.port)
+        self._host, self.port = host, sock.getsockname()[1]
+        self._let_go()
         self._server = await self._loop.create_server(self._accept, sock=sock)
 
     def refuse(self, on: bool) -> None:
@@ -147,9 +147,9 @@ class FaultProxy:
         if on and server is not None:
             self._server = None
             server.close()
+            self._holder = _bound(self._host, self.port)
         elif not on and server is None and not self._closed:
-            assert self._holder is not None
-            self._run(self.start(self.port, self._holder.getsockname()[0]))
+            self._run(self.start(self.port, self._host))
 
     async def close(self) -> None:
         """Ends every connection and the port."""
@@ -157,13 +157,17 @@ class FaultProxy:
         if self._server is not None:
             self._server.close()
             self._server = None
-        if self._holder is not None:
-            self._holder.close()
+        self._let_go()
         for task in list(self._dialling):
             task.cancel()
         for side in list(self._sides):
             side.broken(None)
         await asyncio.sleep(0)
+
+    def _let_go(self) -> None:
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
 
     async def dial(self, leg: Leg) -> tuple[socket.socket, Connection]:
         """For a client in this process: a socket that is connected to the proxy, and what becomes of it on the way.

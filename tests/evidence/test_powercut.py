@@ -26,6 +26,7 @@ from reports.results import Results
 from rig.judge.verdicts import Outcome
 from rig.search.findings import Findings
 from tests.evidence.test_break import BATCH, RUNS, SEARCHED, TESTS, briefs, campaign, check, finished, judged
+from tests.pluginargs import plugin
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="asks /proc which file a number stands for")
 
@@ -233,8 +234,8 @@ def test_progress_tells_of_a_test_when_its_record_is_on_the_disk(tmp_path: Path)
     (tmp_path / "test_some.py").write_text(SUITE, encoding="utf-8")
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "test_some.py", "-c", os.devnull, f"--rootdir={tmp_path}", "-q", "-p",
-         "fixtures.plugin", "-p", "watch", "-p", "no:cacheprovider", "--rig-progress", "--bench=model",
+        [sys.executable, "-m", "pytest", "test_some.py", "-c", os.devnull, f"--rootdir={tmp_path}", "-q", *plugin(),
+         "-p", "watch", "-p", "no:cacheprovider", "--rig-progress", "--bench=model",
          f"--rig-out={tmp_path / 'out'}"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
         env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"},

@@ -15,6 +15,7 @@ from reports.journal import NAME, Journal
 from reports.standing import occupied
 from rig.cli import main
 from tests.evidence.test_break import campaign
+from tests.pluginargs import plugin
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,8 +140,8 @@ def test_pytest_refuses_as_well_and_names_its_own_options(tmp_path: Path) -> Non
     out = tmp_path / "out"
     before = killed(out)
     (tmp_path / "test_none.py").write_text("def test_nothing(): pass\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "test_none.py", "-c", os.devnull, f"--rootdir={tmp_path}", "-q", "-p",
-               "fixtures.plugin", "-p", "no:cacheprovider", "--bench=model", f"--rig-out={out}"]  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "test_none.py", "-c", os.devnull, f"--rootdir={tmp_path}", "-q",
+               *plugin(), "-p", "no:cacheprovider", "--bench=model", f"--rig-out={out}"]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, env=environment)
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
