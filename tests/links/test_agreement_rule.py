@@ -11,7 +11,7 @@ from hardware.stack import emulated_stack
 from hardware.vehicle import emulated_model
 from rig.agreement import JITTER_US, TIE_US, Referee, judged, late_model
 from rig.model import Model
-from rig.scenario import Fault, Intent, Scenario
+from rig.scenario import Carry, Fault, Intent, Scenario
 from rig.search.table import table
 from rig.trace import Trace
 from rig.world.links import Links
@@ -112,3 +112,17 @@ def test_a_bluetooth_that_loses_commands_is_found_out(model: Model, monkeypatch:
     broken = emulated_stack(lambda loop: Links(air=bumble_air(loop)))
     scenario = Scenario(timeline=(Intent("unlock", 0, "bluetooth"),))
     assert "told" in Referee(model).disagreement(broken, scenario)
+
+
+@pytest.mark.parametrize("contended", [True, False])
+def test_another_number_of_movements_is_excused_only_where_wishes_contend(model: Model, contended: bool) -> None:
+    """Each write is reported as failed, so that both wishes are tried again and again, and undo each other."""
+    fails = Fault("bluetooth.write_failed_executed", 0)
+    wishes = (Intent("unlock", 7_004_000, "bluetooth"), Intent("lock", 10_872_000, "bluetooth"))
+    scenario = Scenario(3, Carry(session="warm"), timeline=(fails, *wishes[: 2 if contended else 1]))
+    came = judged(model, scenario)
+    more = replace(came, moves=tuple((door, "UL" * 40 + states) for door, states in came.moves))
+    assert bool(Referee(model).departs(scenario, more)) is not contended
+    elsewhere = replace(more, moves=tuple((door, states + "X") for door, states in more.moves))
+    assert Referee(model).departs(scenario, elsewhere), "it does not end alike"
+    assert Referee(model, bluetooth=False).departs(scenario, more), "nothing jitters there"
