@@ -139,21 +139,24 @@ class VirtualLoop(base_events.BaseEventLoop):
         await asyncio.sleep(0)
 
     def _run_once(self) -> None:
-        """One turn: what was ready when it began. Timers are in the kernel's queue: the base's own is empty."""
+        """Turns, until the loop is stopped; timers are in the kernel's queue: the base's own is empty."""
         ready, kernel = self._ready, self.kernel
-        # While something is ready and the kernel has nothing to do at this instant, there is nothing to look for.
-        if (
-            not ready
-            or kernel._jobs
-            or kernel._expiries
-            or kernel._misuse is not None
-            or self._failure is not None
-        ):
-            self.select(0 if ready or self._stopping else None)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+        while True:
+            # While something is ready and the kernel has nothing to do at this instant, there is nothing to look for.
+            if (
+                not ready
+                or kernel._jobs
+                or kernel._expiries
+                or kernel._misuse is not None
+                or self._failure is not None
+            ):
+                self.select(0 if ready or self._stopping else None)
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+            if self._stopping:
+                return
 
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None

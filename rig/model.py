@@ -71,6 +71,15 @@ class Model:
         """
         check_faults(scenario)
         check_attacks(scenario)
+        # A run is short and what it leaves is small: the collector's turn comes between runs, when nothing holds the
+        # world any more. If it came while a frame of the run did, it would go through the world in vain, and again.
+        with collector_paused():
+            trace = self._run(scenario, watch or self.watch)
+        self.runs += 1
+        self.simulated_us += trace.end_us
+        return trace
+
+    def _run(self, scenario: Scenario, watch: Watch) -> Trace:
         kernel = Kernel()
         trace = Trace(fidelity=self.fidelity)
         events = trace.events
@@ -79,16 +88,9 @@ class Model:
             events.append((at_us, "can", can_id, data, sender))
 
         edges = self.edges(kernel, scenario, frame)
-        # A run is short and what it leaves is small: the collector's turn comes between runs.
-        with collector_paused():
-            self.play(
-                kernel,
-                lambda links: World(
-                    kernel, edges, scenario, self.keys, self.codecs, trace, watch or self.watch, links
-                ),
-            )
-        self.runs += 1
-        self.simulated_us += trace.end_us
+        self.play(
+            kernel, lambda links: World(kernel, edges, scenario, self.keys, self.codecs, trace, watch, links)
+        )
         return trace
 
     def play(self, kernel: Kernel, world: Callable[[Links], World]) -> None:

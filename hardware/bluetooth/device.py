@@ -17,6 +17,9 @@ from bumble.snoop import Snooper
 
 from hardware.bluetooth.gatt import make_quiet
 
+NEW_LISTENER = "new_listener"
+"""What pyee emits before each listener that it adds."""
+
 
 class Controller(Protocol):
     """What a host needs of a controller: Bumble's own, or a transport's two ends."""
@@ -37,6 +40,10 @@ class QuietHost(Host):
         self.left: set[asyncio.Future[Any]] = set()
         self._unanswered: list[hci.HCI_Command] = []
         super().__init__(source, sink)
+
+    def emit(self, event: str, *args: Any, **kwargs: Any) -> bool:
+        """Tells listeners; that one has been added is told to nobody, though a device adds ninety of them."""
+        return event != NEW_LISTENER and super().emit(event, *args, **kwargs)
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """To the controller; to one in the same process as it is, since writing and reading bytes costs most."""
@@ -160,15 +167,21 @@ async def guarded(connection: Connection, work: Any) -> Any:
         work.close()
         raise LinkGone("the connection is gone")
     task = asyncio.ensure_future(work)
-    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    # Whether the link was lost, once that or the end of the work is known.
+    over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def ended(_reason: int) -> None:
-        if not gone.done():
-            gone.set_result(None)
+        if not over.done():
+            over.set_result(True)
 
+    def done(_task: object) -> None:
+        if not over.done():
+            over.set_result(False)
+
+    task.add_done_callback(done)
     connection.on(connection.EVENT_DISCONNECTION, ended)
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await over
         if not task.done() or task.cancelled():
             raise LinkGone("the connection was lost")
         return task.result()
@@ -177,7 +190,7 @@ async def guarded(connection: Connection, work: Any) -> Any:
     finally:
         connection.remove_listener(connection.EVENT_DISCONNECTION, ended)
         if not task.done():
-            _leave(connection, task, lost=gone.done())
+            _leave(connection, task, lost=over.done() and not over.cancelled() and over.result())
 
 
 def _leave(connection: Connection, task: asyncio.Future[Any], *, lost: bool) -> None:

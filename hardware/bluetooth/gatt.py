@@ -33,7 +33,8 @@ class QuietClient(Client):
             self.pending_response = asyncio.get_running_loop().create_future()
             try:
                 self.send_gatt_pdu(bytes(request))
-                return await asyncio.wait_for(self.pending_response, GATT_REQUEST_TIMEOUT)
+                async with asyncio.timeout(GATT_REQUEST_TIMEOUT):
+                    return await self.pending_response
             except TimeoutError as error:
                 raise core.TimeoutError(f"GATT timeout for {request.name}") from error
             finally:
@@ -58,6 +59,18 @@ class QuietServer(Server):
     def send_response(self, bearer: Any, response: att.ATT_PDU) -> None:
         """To a client."""
         self.send_gatt_pdu(bearer, bytes(response))
+
+    async def _notify_single_subscriber(self, bearer: Any, attribute: Any, value: Any, force: bool) -> None:
+        if force or value is None:
+            await super()._notify_single_subscriber(bearer, attribute, value, force)
+            return
+        cccd = self.subscribers.get(bearer, {}).get(attribute.handle, b"")
+        if len(cccd) == 2 and cccd[0] & 1:
+            piece = attribute.encode_value(value)[: bearer.att_mtu - 3]
+            notification = att.ATT_Handle_Value_Notification(
+                attribute_handle=attribute.handle, attribute_value=piece
+            )
+            self.send_gatt_pdu(bearer, bytes(notification))
 
     def on_gatt_pdu(self, bearer: Any, att_pdu: att.ATT_PDU) -> None:
         """From a client."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from bumble import att, hci
 from bumble.core import AdvertisingData
-from bumble.device import Connection, Device
+from bumble.device import Connection, Device, LegacyAdvertiser
 from bumble.gatt import Characteristic, CharacteristicValue, Descriptor, Service
 
 from hardware.bluetooth import profile
@@ -68,6 +68,7 @@ class Peripheral:
     _notify: Any = field(default=None, init=False)
     _write: Any = field(default=None, init=False)
     _cccd: Any = field(default=None, init=False)
+    _advertiser: LegacyAdvertiser | None = field(default=None, init=False)
 
     @classmethod
     def make(
@@ -123,9 +124,16 @@ class Peripheral:
 
     async def advertise(self) -> None:
         """Advertises; a connection ends it, so it is begun anew after each."""
+        device = self.device
+        if self._advertiser is not None and device.legacy_advertiser is None:
+            # Parameters and data stay with the controller until it is reset (Core, vol 4 part E 7.8.5 to 7.8.9).
+            device.legacy_advertiser = self._advertiser
+            await device.send_sync_command(hci.HCI_LE_Set_Advertising_Enable_Command(advertising_enable=1))
+            return
         kinds = hci.OwnAddressType
         own = kinds.RESOLVABLE_OR_RANDOM if self.private else kinds.RANDOM
-        await self.device.start_advertising(own_address_type=own)
+        await device.start_advertising(own_address_type=own)
+        self._advertiser = device.legacy_advertiser
 
     async def silence(self) -> None:
         """Resets a real controller: it neither advertises nor holds connections, and says so to nobody."""

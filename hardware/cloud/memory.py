@@ -17,6 +17,12 @@ from hardware.cloud.connection import Connection, Leg
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
+class Tls(sslproto.SSLProtocol):
+    """asyncio's TLS with buffers of a size that fits: its own 256 KiB cost more to make than all that comes in."""
+
+    max_size = 32 * 1024
+
+
 class MemoryTransport(asyncio.Transport):
     """One end of a connection (implements `connection.Outlet` too)."""
 
@@ -168,7 +174,7 @@ class TlsListener(asyncio.Protocol):
         """The hello: from here on TLS has the connection."""
         transport = self._transport
         assert transport is not None
-        tls = sslproto.SSLProtocol(
+        tls = Tls(
             self._loop,
             self._factory(),
             self._context(),
@@ -220,7 +226,7 @@ class MemoryNet:
         connection = Connection(leg, loop)
         waiter: asyncio.Future[None] = loop.create_future()
         protocol = factory()
-        tls = sslproto.SSLProtocol(loop, protocol, context, waiter, server_side=False, server_hostname=name)
+        tls = Tls(loop, protocol, context, waiter, server_side=False, server_hostname=name)
         listener = self._listeners[address][0]()
         ours = MemoryTransport(loop, connection, False, tls, self._standing)
         theirs = MemoryTransport(loop, connection, True, listener, self._standing)

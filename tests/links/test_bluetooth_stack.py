@@ -11,7 +11,9 @@ import pytest
 
 pytest.importorskip("bumble", reason="needs the extra bluetooth")
 
+from bumble import hci
 from bumble.core import AdvertisingData
+from bumble.snoop import Snooper
 
 from hardware.bluetooth import profile
 from hardware.bluetooth.air import BumbleAir, bumble_air
@@ -30,6 +32,7 @@ from rig.world.links import Links
 from tests.links.bluestage import BlueStage
 from tests.randomscenarios import scenario as random_scenario
 
+ENABLE = "HCI_LE_SET_ADVERTISING_ENABLE_COMMAND"
 WRITE_REQUEST, PREPARE_WRITE, WRITE_COMMAND, NOTIFICATION = 0x12, 0x16, 0x52, 0x1B
 LONGEST_REQUEST = 119
 """A request for session info, framed."""
@@ -65,6 +68,43 @@ def test_three_connections_and_no_fourth_until_one_has_gone() -> None:
         assert again.handle == gone.handle
         for link in (*links, again):
             assert await stage.talk(link)
+
+    BlueStage().play(story)
+
+
+class Commands(Snooper):
+    """Names of the commands that a host sends."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def snoop(self, hci_packet: bytes, direction: Snooper.Direction) -> None:
+        """A packet between host and controller."""
+        packet = hci.HCI_Packet.from_bytes(hci_packet)
+        if direction is Snooper.Direction.HOST_TO_CONTROLLER and isinstance(packet, hci.HCI_Command):
+            self.names.append(packet.name)
+
+
+def test_after_a_connection_the_module_only_switches_advertising_on_again() -> None:
+    """What it advertises and how stays with its controller; a host of a new life says all of it anew."""
+
+    async def story(stage: BlueStage) -> None:
+        module = stage.air.module
+        first = module.radio.advertisement()
+        commands = Commands()
+        stage.air.peripheral.device.host.snooper = commands
+        for _ in range(2):
+            await stage.connect(always=True)
+            await stage.kernel.sleep(0.2)
+            assert module.radio.advertises and module.radio.advertisement() == first
+        assert [one for one in commands.names if "ADVERTISING" in one] == [ENABLE, ENABLE]
+        off = CATALOGUE["bluetooth.controller_reset"].begin(stage.world, Fault("bluetooth.controller_reset", 0))
+        await stage.kernel.sleep(0.5)
+        off()
+        await stage.kernel.sleep(3.0)
+        again = module.radio.advertisement()
+        assert (again.data, again.scan_response) == (first.data, first.scan_response)
+        assert await stage.talk(await stage.connect())
 
     BlueStage().play(story)
 

@@ -17,6 +17,7 @@ from bumble import att, core, hci
 from bumble.device import Connection, Device
 from bumble.gatt import Characteristic, Service
 from bumble.gatt_client import Client
+from bumble.gatt_server import Server
 from bumble.link import LocalLink
 
 from hardware.bluetooth import profile
@@ -194,6 +195,40 @@ def test_the_stock_client_makes_text_of_every_pdu(stock: bool, monkeypatch: pyte
         return await client.request_mtu(100) == 100
 
     assert play("ours", asks)
+    assert bool(texts) is stock
+
+
+@pytest.mark.parametrize("stock", [True, False])
+def test_a_notification_goes_to_subscribers_alone_and_is_cut_to_the_mtu(
+    stock: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from Bumble's server, of which ours only leaves out the text."""
+    texts: list[str] = []
+
+    def tell(pdu: att.ATT_PDU) -> str:
+        texts.append(pdu.name)
+        return pdu.name
+
+    monkeypatch.setattr(att.ATT_PDU, "__str__", tell)
+
+    async def notifies(pair: Pair) -> list[bytes]:
+        value = Characteristic(profile.NOTIFY, Characteristic.Properties.NOTIFY, att.Attribute.READABLE, b"")
+        device = pair.peripheral
+        if stock:
+            device.gatt_server = Server(device)
+        device.gatt_server.add_service(Service(profile.SERVICE, [value]))
+        connection, far = await pair.connect()
+        told: list[bytes] = []
+        connection.gatt_client.notification_subscribers[value.handle] = {told.append}
+        for subscribed in (False, True):
+            if subscribed:
+                device.gatt_server.write_cccd(far, value, b"\x01\x00")
+            await device.gatt_server.notify_subscriber(far, value, bytes(30))
+            await device.gatt_server.notify_subscriber(far, value, b"short")
+        await pair.sleep(1.0)
+        return told
+
+    assert play("ours", notifies) == [bytes(20), b"short"]
     assert bool(texts) is stock
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from hardware.vehicle import emulated_model
 from rig.agreement import outcome_of
 from rig.cli import main
 from rig.judge.verdicts import Outcome
+from rig.kernel import Kernel
+from rig.model import Model
 from rig.scenario import Fault, Intent, Scenario
 
 NIGHT = Scenario(
@@ -63,3 +68,30 @@ def test_the_first_bluetooth_connection_after_a_session_from_the_server_is_no_fa
     assert "first" in next(result.trace.of("session"))
     verdict = result.judgement.verdicts["AVL-5"]
     assert verdict.outcome is Outcome.PASS, verdict.text
+
+
+@pytest.mark.parametrize("make", [emulated_model, full_stack])
+def test_the_collectors_first_turn_after_a_run_finds_nothing_that_holds_its_world(make: Callable[[], Model]) -> None:
+    """Else it goes through all of it in vain, and again when it is an older generation's turn."""
+    model = make()
+    model.run(NIGHT)
+    kernels: list[weakref.ref[Kernel]] = []
+    edges = model.edges
+
+    def watched(kernel: Kernel, *rest: object) -> object:
+        kernels.append(weakref.ref(kernel))
+        return edges(kernel, *rest)  # type: ignore[arg-type]  # whatever they are
+
+    model.edges = watched  # type: ignore[assignment]
+    gone: list[bool] = []
+
+    def turn(phase: str, _found: Mapping[str, int]) -> None:
+        if phase == "stop" and kernels:
+            gone.append(kernels[0]() is None)
+
+    gc.callbacks.append(turn)
+    try:
+        model.run(NIGHT)
+    finally:
+        gc.callbacks.remove(turn)
+    assert gone and gone[0]
