@@ -124,10 +124,12 @@ class Air:
         while True:
             for gate in (module.radio_off, module.resetting, module.dead):
                 await gate.cleared(kernel)
+            if not module.advertises:
+                await module.stuck.cleared(kernel)
             if not always:
                 await self.out_of_range.cleared(kernel)
             await kernel.sleep((ADVERTISING_US - kernel.now % ADVERTISING_US) / 1e6)
-            if not module.on_air or (not always and self.out_of_range):
+            if not module.advertises or (not always and self.out_of_range):
                 continue
             if always or not self.radio.misses(kernel.now):
                 return
@@ -137,6 +139,7 @@ class Air:
         if (fails or self.connect_fails) and not always:
             await kernel.sleep(FAIL_EVENTS * CONNECTION_EVENT_US / 1e6)
             raise LinkError("connection failed to be established")
+        self.module.approached()
         await kernel.sleep(CONNECT_EVENTS * CONNECTION_EVENT_US / 1e6)
         if not self.module.on_air or ((self.radio_off or self.out_of_range) and not always):
             raise LinkError("lost while connecting")

@@ -50,6 +50,7 @@ class Module:
         self.dead: Gate = Gate()
         self.slots_taken: Gate = Gate()
         self.pushes: Gate = Gate()
+        self._unseen = False
         self._open: set[int] = set()
         self._foreign: set[int] = set()
         self._told: set[int] = set()
@@ -88,12 +89,23 @@ class Module:
         """Whether it advertises and answers."""
         return not (self.radio_off or self.resetting or self.dead)
 
+    @property
+    def advertises(self) -> bool:
+        """Whether it can be found."""
+        return self.on_air and not self._unseen
+
+    def approached(self) -> None:
+        """A central answers an advertisement, which ends advertising; a host that is cut off does not begin it anew."""
+        if self.stuck:
+            self._unseen = True
+
     def opened(self) -> int | None:
         """Takes a slot for a new connection; None if all are taken or it is not on the air."""
         free = [h for h in range(SLOTS) if h not in self._open]
         if not free or not self.on_air:
             return None
         handle = free[0]
+        self.approached()
         self._open.add(handle)
         self._partial.pop(handle, None)
         self._tell(OPENED, handle)
@@ -179,6 +191,8 @@ class Module:
 
     def _lose_all(self) -> None:
         """Every connection is gone; centrals notice only after their supervision time-out."""
+        # A controller that starts anew is told to advertise, if it can be told.
+        self._unseen = bool(self.stuck)
         for link in list(self.links.values()):
             link.fade()
         for handle in sorted(self._open):

@@ -11,9 +11,10 @@ from hardware.stack import Stack, emulated_stack
 from hardware.vehicle import emulated_model
 from rig.agreement import Referee
 from rig.faults import CATALOGUE
-from rig.scenario import Scenario
+from rig.scenario import Fault, Intent, Scenario
 from rig.search.table import table
 from rig.suite import test_bluetooth_steps
+from rig.world.btlink import SUPERVISION_US
 from rig.world.links import Links
 from tests.randomscenarios import scenario as random_scenario
 from tests.suitescenarios import scenarios_of
@@ -61,3 +62,20 @@ def test_each_step_met_by_each_loss_comes_to_the_same(referee: Referee, stack: S
 @pytest.mark.parametrize("seed", FOUND)
 def test_what_larger_runs_have_found(referee: Referee, stack: Stack, seed: int) -> None:
     assert not referee.disagreement(stack, random_scenario(seed))
+
+
+def test_a_second_phone_finds_nobody_while_the_controller_is_stuck(referee: Referee, stack: Stack) -> None:
+    """The first one's connection has ended advertising; the second waits for the watchdog, and not for a lost link."""
+    scenario = Scenario(
+        timeline=(
+            Fault("bluetooth.stack_stuck", 0, 11_368_000), Intent("unlock", 3_125_000, "bluetooth"),
+            Intent("unlock", 4_753_000, "bluetooth", "guest"),
+        ),
+    )  # fmt: skip
+    assert not referee.disagreement(stack, scenario)
+    soon = (11_368_000, 11_368_000 + SUPERVISION_US)
+    for model in (referee.model, stack):
+        trace = model.run(scenario)
+        # The first's was connected, and must miss its link before it tries again.
+        guests = [at - trace.origin_us for at, _, who, *_ in trace.of("clock") if who == "guest"]
+        assert guests and soon[0] < guests[0] < soon[1]
