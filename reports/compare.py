@@ -150,7 +150,7 @@ def _latencies(before: Results, after: Results, tolerance: float) -> Iterator[Ch
         if other is None:
             if one.bench in benches and (one.requirement, one.path, one.bench) not in others:
                 name = f"{one.requirement} {one.path}".strip()
-                text = f"{name} on {one.bench}: was measured {one.n:,} times, now never"
+                text = f"{name} on {one.bench}: {one.n:,} measured before, now none"
                 yield Change("latency", f"{name}, measured", "worse", one.n, 0, text)
             continue
         for word, read in _FIGURES:
@@ -170,7 +170,7 @@ def _sampled(before: Results, after: Results) -> Iterator[Change]:
     for key, one in ours.items():
         if one.n and not any((t.requirement, t.path) == (one.requirement, one.path) for t in theirs.values()):
             name = f"{one.requirement} {one.path}".strip()
-            text = f"{name}, sampled: was measured {one.n:,} times, now never"
+            text = f"{name}, sampled: {one.n:,} measured before, now none"
             yield Change("latency", f"{name}, sampled, measured", "worse", one.n, 0, text)
         for was in one.quantiles:
             now = next((q for q in theirs[key].quantiles if q.p == was.p), None) if key in theirs else None

@@ -228,13 +228,7 @@ class BumbleAir(Air):
             LinkError: radio off, lost while connecting, refused, or no slot free.
         """
         if not always:
-            if self.radio_off:
-                raise LinkError("radio is off")
-            held = bool(self.link_lost)
-            self.world.step("bluetooth.connect")
-            if self.radio_off or (self.link_lost and not held):
-                raise LinkError("lost while connecting")
-            self._fails = bool(self.connect_fails)
+            self._fails = self._set_out()
         phone = self._phone(not always)
         link = phone.link = BumbleLink(self, phone, drivers=not always)
         try:

@@ -99,14 +99,7 @@ class Air:
         Raises:
             LinkError: radio off, lost while connecting, refused, or no slot free.
         """
-        if not always:
-            if self.radio_off:
-                raise LinkError("radio is off")
-            held = bool(self.link_lost)
-            self.world.step("bluetooth.connect")
-            if self.radio_off or (self.link_lost and not held):
-                raise LinkError("lost while connecting")
-        fails = bool(self.connect_fails)
+        fails = not always and self._set_out()
         await self._scan(always)
         link = await self._establish(always, fails)
         try:
@@ -117,6 +110,20 @@ class Air:
             link.close()
             raise
         return link
+
+    def _set_out(self) -> bool:
+        """The driver's phone begins to connect; whether a fault will have that fail.
+
+        Raises:
+            LinkError: its radio is off, or lost the link at this very step.
+        """
+        if self.radio_off:
+            raise LinkError("radio is off")
+        held = bool(self.link_lost)
+        self.world.step("bluetooth.connect")
+        if self.radio_off or (self.link_lost and not held):
+            raise LinkError("lost while connecting")
+        return bool(self.connect_fails)
 
     async def _scan(self, always: bool) -> None:
         """Until an advertisement is heard; the module's clock is not the phone's."""
@@ -136,7 +143,7 @@ class Air:
 
     async def _establish(self, always: bool, fails: bool) -> Connection:
         kernel = self.world.kernel
-        if (fails or self.connect_fails) and not always:
+        if fails or (self.connect_fails and not always):
             await kernel.sleep(FAIL_EVENTS * CONNECTION_EVENT_US / 1e6)
             raise LinkError("connection failed to be established")
         self.module.approached()

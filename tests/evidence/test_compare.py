@@ -120,7 +120,7 @@ def test_sampled_rates_differ_only_if_their_intervals_do_not_meet(tmp_path: Path
 def test_what_is_no_longer_measured_is_worse(tmp_path: Path) -> None:
     before = results(tmp_path / "a", [300.0] * 4)
     after = replace(before, latencies=[])
-    told = "AVL-4 card unlock on model: was measured 4 times, now never"
+    told = "AVL-4 card unlock on model: 4 measured before, now none"
     assert found(compare(before, after), "latency") == [("worse", told)]
     assert found(compare(after, before), "latency") == []
 
@@ -135,7 +135,7 @@ def test_a_rate_that_is_no_longer_sampled_is_worse(tmp_path: Path) -> None:
     after = replace(before, sampling=[])
     told = ("worse", "SEC-5 sampled rate: was measured in 60 draws, now never")
     assert told in found(compare(before, after), "rate")
-    times = ("worse", "AVL-4 card unlock, sampled: was measured 60 times, now never")
+    times = ("worse", "AVL-4 card unlock, sampled: 60 measured before, now none")
     assert times in found(compare(before, after), "latency")
     assert [c for c in compare(after, before) if c.trend == "worse"] == []
     less = [replace(s, rates=[r for r in s.rates if r.requirement != "SEC-5"]) for s in before.sampling]
