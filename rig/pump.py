@@ -7,7 +7,9 @@ post what arrives.
 from __future__ import annotations
 
 import asyncio
+import select
 import selectors
+import sys
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterator
@@ -24,9 +26,24 @@ _YIELD_AFTER_US = 5_000
 """A pump that is always behind still lets the loop read its inputs this often."""
 
 
+if sys.platform == "linux":
+
+    class _Selector(selectors.EpollSelector):
+        """Waits with `select`, which has µs, for `epoll`, which takes descriptors of any number and has whole ms."""
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            """What is ready, as soon as something is or the time-out in seconds is over."""
+            if timeout is None or timeout > 0:
+                select.select((self.fileno(),), (), (), timeout)
+            return super().select(0)
+
+else:
+    _Selector = selectors.SelectSelector
+
+
 def realtime_loop() -> asyncio.SelectorEventLoop:
-    """An event loop with timers of µs resolution (epoll and uvloop have whole ms)."""
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+    """An event loop with timers of µs resolution (asyncio's own on Linux and uvloop have whole ms)."""
+    return asyncio.SelectorEventLoop(_Selector())
 
 
 class Pump:

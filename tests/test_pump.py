@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import resource
+import select
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -43,6 +47,43 @@ def test_kernel_time_is_real_time_without_drift(record_property: Callable[[str, 
     record_property("lateness_us_max", late[-1])
     # Loose on purpose: a loaded machine is late, and then says so.
     assert late[20] < 20_000 or pump.stalls
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the loop waits with select alone")
+def test_the_loop_waits_for_less_than_a_ms_and_takes_descriptors_of_any_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float | None] = []
+    real = select.select
+
+    def noted(*lists: Any) -> Any:
+        waits.append(lists[3])
+        return real(*lists)
+
+    monkeypatch.setattr(select, "select", noted)
+    high = 1_500
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard <= high:
+        pytest.skip(f"no more than {hard} descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, high + 1), hard))
+    near, far = os.pipe()
+    reader = fcntl.fcntl(near, fcntl.F_DUPFD, high)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        came: asyncio.Future[bytes] = loop.create_future()
+        loop.add_reader(reader, lambda: came.set_result(os.read(reader, 9)))
+        loop.call_later(0.000_3, os.write, far, b"above")
+        assert await asyncio.wait_for(came, 10) == b"above"
+        loop.remove_reader(reader)
+
+    try:
+        in_loop(main())
+    finally:
+        for fd in (near, far, reader):
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert any(wait is not None and 0 < wait <= 0.000_3 for wait in waits)
 
 
 def test_posts_wake_the_pump_and_are_stamped_with_their_arrival() -> None:
