@@ -212,9 +212,6 @@ class _LateAir(Air):
             self.radio = Radio(world.rng(f"air {draw}"))
 
     async def _establish(self, always: bool, fails: bool) -> Connection:
-        if self.radio.bad:
-            # The second advertisement that the stack must hear may be missed as often as the first.
-            await self._scan(always)
         late_us = self._uneven.randint(0, JITTER_US) if self._uneven else self._late_us
         await self.world.kernel.sleep(late_us / 1e6)
         link = await super()._establish(always, fails)

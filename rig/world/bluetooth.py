@@ -143,11 +143,18 @@ class Air:
 
     async def _establish(self, always: bool, fails: bool) -> Connection:
         kernel = self.world.kernel
+        bad = self.radio.bad and not always
+        if bad:
+            # To find the module takes one advertisement, to connect another.
+            await self._scan(always)
         if fails or (self.connect_fails and not always):
             await kernel.sleep(FAIL_EVENTS * CONNECTION_EVENT_US / 1e6)
             raise LinkError("connection failed to be established")
         self.module.approached()
-        await kernel.sleep(CONNECT_EVENTS * CONNECTION_EVENT_US / 1e6)
+        if bad:
+            await self._first_packets()
+        else:
+            await kernel.sleep(CONNECT_EVENTS * CONNECTION_EVENT_US / 1e6)
         if not self.module.on_air or ((self.radio_off or self.out_of_range) and not always):
             raise LinkError("lost while connecting")
         handle = self.module.opened()
@@ -161,14 +168,33 @@ class Air:
                 self.vanish(link)
         return link
 
+    async def _first_packets(self) -> None:
+        """Of a bad signal: until one of the first packets is heard.
+
+        Raises:
+            LinkError: none was.
+        """
+        kernel = self.world.kernel
+        for _ in range(FAIL_EVENTS):
+            if not self.radio.misses(kernel.now):
+                return
+            await kernel.sleep(CONNECTION_EVENT_US / 1e6)
+        raise LinkError("connection failed to be established")
+
     async def _stage(self, link: Connection, always: bool, step: str, events: int) -> None:
         """One exchange before the link can be used."""
-        us = events * CONNECTION_EVENT_US
+        kernel = self.world.kernel
         if not always:
             self.world.step(step)
-            us += link.late_us()
         refused, small = self._refusal(), bool(self.small_mtu)
-        await self.world.kernel.sleep(us / 1e6)
+        if self.radio.bad and not always:
+            # Each packet has luck of its own. One event more: features and encryption have no time before it here.
+            for _ in range(events + 1):
+                await kernel.sleep((CONNECTION_EVENT_US + link.late_us()) / 1e6)
+                if link.deaf:
+                    break
+        else:
+            await kernel.sleep((events * CONNECTION_EVENT_US + link.late_us()) / 1e6)
         if link.deaf:
             await link.gone()
             raise LinkError("lost while connecting")

@@ -14,6 +14,7 @@ from rig.faults import CATALOGUE
 from rig.scenario import Fault, Intent, Scenario
 from rig.search.table import table
 from rig.suite import test_bluetooth_steps
+from rig.trace import number, word
 from rig.world.btlink import SUPERVISION_US
 from rig.world.links import Links
 from tests.randomscenarios import scenario as random_scenario
@@ -79,3 +80,22 @@ def test_a_second_phone_finds_nobody_while_the_controller_is_stuck(referee: Refe
         # The first's was connected, and must miss its link before it tries again.
         guests = [at - trace.origin_us for at, _, who, *_ in trace.of("clock") if who == "guest"]
         assert guests and soon[0] < guests[0] < soon[1]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("bluetooth.weak_signal", 0, None, (("floor_dbm", -96), ("ramp_ms", 0))),
+        Fault("bluetooth.interference", 0, None, (("ms", 1200),)),
+    ],
+)
+def test_a_bad_signal_is_as_bad_at_both(referee: Referee, stack: Stack, fault: Fault) -> None:
+    """Packet by packet each has luck of its own, so only how often a wish comes true can be compared."""
+    came: dict[str, int] = {}
+    for model in (referee.model, stack):
+        for seed in range(80):
+            trace = model.run(Scenario(seed, timeline=(fault, Intent("unlock", 3_000_000, "bluetooth"))))
+            told = {number(event, 2): word(event, 3) for event in trace.of("told")}
+            came[model.fidelity] = came.get(model.fidelity, 0) + (told[0] == "opened")
+    assert 5 < came["model"] < 75
+    assert abs(came["model"] - came["stack"]) <= 12, came
