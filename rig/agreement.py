@@ -7,8 +7,7 @@ difference is excused only if the *model itself* comes to the other's outcome by
   between phone and server takes 25 ms, and fidelities may notice a failure at different ends of it.
 * *jitter*, where Bluetooth is real: each connection takes longer by at most `JITTER_US` (the phone must hear two
   advertisements, one to find the module and one to connect, and encrypts) and each packet comes up to one connection
-  event sooner; or bad signals are drawn anew, since a stack draws them at other packets and the second advertisement
-  may be missed too.
+  event sooner; or bad signals are drawn anew, since a stack draws them at other packets.
 * *contest*, where Bluetooth is real: wishes that undo each other at every retry move the locks as often as chance has
   it. Another number of movements is excused if jitter alone makes the model come to at least `CONTEST` numbers, and one
   of these runs ends alike, with the same words and verdicts.

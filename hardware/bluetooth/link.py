@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hardware.bluetooth.air import BumbleAir
     from hardware.bluetooth.phone import PhoneRadio
 
-SERVED_WAIT_S = 1.0
+ACKNOWLEDGEMENT = "bluetooth.acknowledgement"
 
 
 class BumbleLink(Connection):
@@ -107,17 +107,28 @@ class BumbleLink(Connection):
             if self._drivers and air.chunk_late:
                 await air.world.kernel.sleep(air.chunk_late.value / 1e3)
                 self._check("during")
-            await self._put(chunk)
+            try:
+                await self._put(chunk)
+            except LinkError:
+                if of_command and self._stands:
+                    # An error is an answer too.
+                    air.world.step(ACKNOWLEDGEMENT)
+                raise
         if not self._acknowledged:
             await self._drain()
         if of_command:
-            air.world.step("bluetooth.acknowledgement")
+            air.world.step(ACKNOWLEDGEMENT)
             self._check("after")
             if air.lost_after_write:
                 await air.lose(self)
                 raise LinkError("link lost after the write")
             if air.write_failed:
                 raise LinkError("write failed")
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the phone's host has it still."""
+        return self.phone is not None and self.connection is not None and self.phone.central.lives(self.connection)
 
     @property
     def _acknowledged(self) -> bool:

@@ -195,7 +195,7 @@ class Internet:
     async def call(self, path: str, token: str, body: Mapping[str, str]) -> Response:
         """Sends one HTTPS request from the phone and waits for the answer, without a limit of its own.
 
-        What has reached the server is done there to its end, whether the phone still waits or not.
+        What has been sent reaches the server and is done there to its end, whether the phone still waits or not.
 
         Raises:
             NoNetwork: the phone is offline, no trusted connection can be made, or it is reset.
@@ -225,9 +225,10 @@ class Internet:
         if connection.forgotten:
             await self._never()
         size = REQUEST_BYTES + len(path) + len(token) + sum(len(name) + len(value) for name, value in body.items())
-        await self._way(connection.chance, down=False, size=size if kept else size + FINISHED_BYTES, payload=True)
+        flight_us = self.flight_us(connection.chance) + self.transfer_us(size if kept else size + FINISHED_BYTES)
         answered: Event[Response] = Event(self._world.kernel, "server's answer")
-        self._world.kernel.spawn(self._serve(path, token, body, answered), name="server request", keep=True)
+        request = self._request(flight_us, path, token, body, answered)
+        self._world.kernel.spawn(request, name="server request", keep=True)
         answer = await answered.wait()
         await self._leaves(connection, answer)
         await self._way(connection.chance, down=True, size=answer.size, payload=True)
@@ -245,9 +246,14 @@ class Internet:
             if connection.forgotten or (piece < pieces - 1 and self.swallows(down=True, payload=True)):
                 await self._never()
 
-    async def _serve(self, path: str, token: str, body: Mapping[str, str], answered: Event[Response]) -> None:
-        server = self._world.server
-        answered.set(server.damaged(await server.answer(path, token, body)))
+    async def _request(
+        self, flight_us: int, path: str, token: str, body: Mapping[str, str], answered: Event[Response]
+    ) -> None:
+        """A request is on its way and then at the server, though the phone may have given it up."""
+        await self._world.kernel.sleep(flight_us / 1e6)
+        if not self.swallows(down=False, payload=True):
+            server = self._world.server
+            answered.set(server.damaged(await server.answer(path, token, body)))
 
     def _close_idle(self) -> None:
         """Those on which nothing was asked for too long are closed at both ends: the longest idle comes first."""

@@ -13,10 +13,31 @@ from hardware.fullstack import full_stack
 from hardware.stack import Stack
 from hardware.vehicle import emulated_model
 from rig.agreement import Referee
-from rig.scenario import Scenario
+from rig.scenario import Attack, Carry, Fault, Intent, Scenario
 from rig.search.space import class_product
 from tests.links.agreementrows import fixed, product_rows, random_rows, scripted
 
+FOUND = {
+    "a request arrives that its phone has given up": Scenario(
+        4082300676,
+        Carry("warm"),
+        phase_us=705_848,
+        timeline=(
+            Fault("server.queue_late", 0, step="can.answer_first"),
+            Fault("network.jitter", 0, 63_012_000, (("ms", 8601),), "cloud.request"),
+            Intent("unlock", 2_093_000, "cloud"), Attack("forge_unsigned_cloud", 2_456_270),
+            Intent("unlock", 16_098_000, "card"), Fault("bluetooth.link_lost", 27_456_000),
+        ),
+    ),
+    "an error is an acknowledgement too": Scenario(
+        timeline=(
+            Fault("network.dns_none", 0, step="bluetooth.acknowledgement"),
+            Fault("bluetooth.write_failed_executed", 0), Intent("unlock", 1_000_000, "bluetooth"),
+            Intent("lock", 21_000_000, "cloud"),
+        ),
+    ),
+}  # fmt: skip
+"""What the whole of it has found."""
 FIXED, SCRIPTED, RANDOM = 180, 100, 200
 EXCUSED_SHARE = 0.05
 """More than this excused would say that the two differ in more than the rule means."""
@@ -45,6 +66,11 @@ def test_the_product_in_random_scripts(stack: Stack) -> None:
 
 def test_random_scenarios(stack: Stack) -> None:
     _agree(stack, list(random_rows(RANDOM)))
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_the_whole_has_found(stack: Stack, name: str) -> None:
+    assert not Referee(emulated_model()).disagreement(stack, FOUND[name])
 
 
 def test_the_whole_is_the_whole() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.world.look import Look
 from tests.world.online import (
     OK,
@@ -14,6 +16,9 @@ from tests.world.online import (
     slowest,
     when_handed,
 )
+from tests.world.stage import Stage
+
+CONNECTED_S = 3 * 4.05
 
 LOOKS: dict[str, Look] = {
     "network.phone_offline": refused("no network"),
@@ -36,3 +41,22 @@ LOOKS: dict[str, Look] = {
     "network.duplicate": Look(copies, 1, 2, takes_s=REQUEST_S + 0.5),
     "network.reorder": Look(when_handed, "at once", "late", takes_s=13.0, lag_s=3.0),
 }
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_request_on_its_way_arrives_though_the_phone_has_given_it_up(lost: bool) -> None:
+    """Unless the network loses it: whoever stops waiting takes nothing back."""
+    stage = Stage()
+    world = stage.world
+
+    async def act() -> None:
+        world.internet.latency.hold(4000)
+        # Name, port and TLS take three round trips; then the request is on its way for two seconds.
+        assert await request(stage, CONNECTED_S + 1.0) == ("nothing", "not handed")
+        given_up = stage.kernel.now
+        if lost:
+            world.internet.request_lost.hold()
+        await stage.kernel.sleep(3.0)
+        assert [hand.channel for hand in stage.hands(given_up)] == ([] if lost else ["cloud"])
+
+    stage.play(act)
