@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from hardware.bench import check_bench, list_benches, load_bench
+from hardware.bench import list_benches, load_bench
+from hardware.benchcheck import check_bench
 from rig.cli.words import PASS, UNDECIDED, add_command, console
 
 if TYPE_CHECKING:

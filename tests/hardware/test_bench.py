@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hardware.bench import BenchError, check_bench, list_benches, load_bench
+from hardware.bench import BenchError, list_benches, load_bench
+from hardware.benchcheck import check_bench
 from hardware.benchfile import positions
 from hardware.benchlock import hold_bench, lock_folder
 

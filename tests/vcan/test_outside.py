@@ -24,7 +24,8 @@ import e2e
 import pytest
 from cantools.database import Database
 
-from hardware.bench import check_bench, load_bench
+from hardware.bench import load_bench
+from hardware.benchcheck import check_bench
 from hardware.vehicle import body_codecs
 from hardware.wire import WireLane
 from hardware.wirerun import play
