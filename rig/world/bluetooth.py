@@ -161,11 +161,17 @@ class Air:
         if handle is None:
             raise LinkError("no connection slot is free")
         link = Connection(self, handle, drivers=not always)
-        self.module.links[handle] = link
         if not always:
             self._links.append(link)
-            if self.link_lost:
-                self.vanish(link)
+        # What opening it has set off at this instant meets it too.
+        if self.module.on_air:
+            self.module.links[handle] = link
+        else:
+            link.fade()
+        if not always and self.radio_off:
+            self.phone_off()
+        elif not always and (self.link_lost or self.out_of_range):
+            self.vanish(link)
         return link
 
     async def _first_packets(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 pytest.importorskip("bumble", reason="needs the extra bluetooth")
@@ -11,7 +13,7 @@ from hardware.stack import Stack, emulated_stack
 from hardware.vehicle import emulated_model
 from rig.agreement import Referee
 from rig.faults import CATALOGUE
-from rig.scenario import Fault, Intent, Scenario
+from rig.scenario import Carry, Fault, Intent, Scenario
 from rig.search.table import table
 from rig.suite import test_bluetooth_steps
 from rig.trace import number, word
@@ -63,6 +65,17 @@ def test_each_step_met_by_each_loss_comes_to_the_same(referee: Referee, stack: S
 @pytest.mark.parametrize("seed", FOUND)
 def test_what_larger_runs_have_found(referee: Referee, stack: Stack, seed: int) -> None:
     assert not referee.disagreement(stack, random_scenario(seed))
+
+
+@pytest.mark.parametrize("session", ["warm", "cold"])
+@pytest.mark.parametrize("mode", ["radio_off", "car_radio_off", "out_of_range", "controller_reset", "module_dead"])
+def test_what_a_new_link_sets_off_itself_meets_it(
+    referee: Referee, stack: Stack, mode: str, session: Literal["warm", "cold"]
+) -> None:
+    """The DUT is told of a connection in the very instant in which it is made."""
+    fault = Fault(f"bluetooth.{mode}", 0, 20_000_000, step="can.request_first")
+    wishes = Intent("unlock", 1_000_000, "bluetooth"), Intent("lock", 26_000_000, "bluetooth")
+    assert not referee.disagreement(stack, Scenario(5, Carry(session), timeline=(fault, *wishes)))
 
 
 def test_a_second_phone_finds_nobody_while_the_controller_is_stuck(referee: Referee, stack: Stack) -> None:
