@@ -15,8 +15,8 @@ from contextvars import Context
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from rig.kernel import Kernel
-from rig.kernel_errors import ActorError, Finished
-from rig.schedule import Handle
+from rig.kernel_errors import ActorError, Finished, Livelock
+from rig.schedule import LIVELOCK_EVENTS, Handle
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -55,6 +55,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._until_us: int | None = None
         self._failure: BaseException | None = None
         self._over = False
+        self._reached = 0.0
         self._closers: list[Callable[[], Coroutine[Any, Any, object]]] = []
         # BaseEventLoop asks a selector what to wait for; there is nothing but the kernel to wait for.
         self._selector = self
@@ -62,8 +63,13 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.set_exception_handler(self._alarm)
 
     def time(self) -> float:
-        """The kernel's time in seconds; whole µs."""
-        return self.kernel.now / 1e6
+        """The kernel's time in seconds; never before that of a timer that was called.
+
+        A timer's time is rounded to the kernel's whole µs. Whoever is called and finds that it is not yet time sets
+        the timer again, as aiohttp does: for the same instant, and so for ever.
+        """
+        now = self.kernel.now / 1e6
+        return now if now > self._reached else self._reached
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -141,7 +147,13 @@ class VirtualLoop(base_events.BaseEventLoop):
     def _run_once(self) -> None:
         """Turns, until the loop is stopped; timers are in the kernel's queue: the base's own is empty."""
         ready, kernel = self._ready, self.kernel
+        instant, turns = kernel.now, 0
         while True:
+            turns += 1
+            if kernel.now != instant:
+                instant, turns = kernel.now, 0
+            elif turns > LIVELOCK_EVENTS:
+                raise Livelock(kernel._say(f"more than {LIVELOCK_EVENTS} turns of the loop at {instant} us"))
             # While something is ready and the kernel has nothing to do at this instant, there is nothing to look for.
             if (
                 not ready
@@ -187,6 +199,7 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def _due(self, timer: _Timer) -> None:
         self._ready.append(timer)
+        self._reached = max(self._reached, timer.when())
 
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
         if isinstance(handle, _Timer):

@@ -36,6 +36,20 @@ FOUND = {
             Intent("lock", 21_000_000, "cloud"),
         ),
     ),
+    "a kept connection is closed when it is time, not the half of a microsecond before": Scenario(
+        3469147801,
+        Carry("warm"),
+        phase_us=139_341,
+        timeline=(
+            Intent("unlock", 626_000, "card"), Intent("lock", 77_953_000, "cloud"),
+            Fault("bluetooth.write_failed_executed", 78_167_840, 79_137_840),
+            Intent("unlock", 180_128_000, "cloud"),
+            Fault("server.429", 180_405_090, 198_860_090, (("retry_after_s", 1),)),
+            Fault("network.partition_request", 155_253_586_000, 155_254_149_000),
+            Attack("relay_cloud", 192_988_105_000, (("delay_ms", 26587),)), Attack("forge_op_cloud", 387_916_426_000),
+            Intent("lock", 432_196_068_000, "card"), Attack("enumerate_bluetooth", 432_242_881_000),
+        ),
+    ),
 }  # fmt: skip
 """What the whole of it has found."""
 FIXED, SCRIPTED, RANDOM = 180, 100, 200

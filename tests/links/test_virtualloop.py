@@ -9,7 +9,7 @@ import pytest
 
 from hardware.bridge import Bridge
 from hardware.virtualloop import VirtualLoop
-from rig.kernel import ActorError, Deadlock, Event, Horizon, Kernel, Outside, Timeout
+from rig.kernel import ActorError, Deadlock, Event, Horizon, Kernel, Livelock, Outside, Timeout
 
 
 def test_timers_of_one_instant_fire_in_the_order_they_were_set() -> None:
@@ -52,6 +52,77 @@ def test_time_is_whole_microseconds_and_jumps() -> None:
             return await bridge.task(sleeper(), "sleeper")
 
         assert loop.play(story(), 10) == 1_000_000
+
+
+def test_a_timer_that_was_called_finds_that_it_is_time() -> None:
+    kernel = Kernel()
+    when, called = 3787.7184310000002, []  # 3,787,718,431 us, and a little more than that in seconds
+    assert when > 3787718431 / 1e6
+    with VirtualLoop(kernel) as loop:
+
+        def close() -> None:
+            called.append(kernel.now)
+            if loop.time() < when:
+                loop.call_at(when, close)
+
+        async def story() -> None:
+            loop.call_at(when, close)
+            await kernel.sleep(4000.0)
+
+        loop.play(story(), 5000)
+    assert called == [3_787_718_431]
+
+
+def test_time_never_goes_back() -> None:
+    kernel, times = Kernel(), []
+    with VirtualLoop(kernel) as loop:
+
+        async def story() -> None:
+            loop.call_at(0.0000107, lambda: times.append(loop.time()))
+            loop.call_at(0.0000111, lambda: times.append(loop.time()))
+            loop.call_at(0.0000118, lambda: times.append(loop.time()))
+            await kernel.sleep(1.0)
+            times.append(loop.time())
+
+        loop.play(story(), 10)
+    assert times == [0.0000111, 0.0000111, 0.000012, 1.0]
+
+
+@pytest.mark.parametrize("again", ["soon", "timer"])
+def test_turns_without_time_are_a_livelock(again: str) -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+
+        def once_more() -> None:
+            if again == "soon":
+                loop.call_soon(once_more)
+            else:
+                loop.call_at(0.5, once_more)
+
+        async def story() -> None:
+            loop.call_later(0.5, once_more)
+            await kernel.sleep(1.0)
+
+        with pytest.raises(Livelock, match=r"more than 200000 turns of the loop at 500000 us\n"):
+            loop.play(story(), 10)
+
+
+def test_many_turns_in_many_instants_are_no_livelock() -> None:
+    kernel = Kernel()
+    with VirtualLoop(kernel) as loop:
+        bridge = Bridge(kernel, loop)
+
+        async def busy() -> int:
+            for _ in range(3):
+                for _ in range(100_000):
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
+            return kernel.now
+
+        async def story() -> int:
+            return await bridge.task(busy(), "busy")
+
+        assert loop.play(story(), 10) == 3000
 
 
 def test_task_and_actor_wait_for_each_other() -> None:
