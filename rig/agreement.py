@@ -1,17 +1,13 @@
 """When two fidelities agree on a scenario: the same verdicts, the same movements, the same words to the driver.
 
-**The rule for where they cannot.** Stacks act at other instants than models, by little and for known reasons. So a
+In virtual time nothing is excused: model and stacks act in the same connection events and round trips.
+
+**The rule for real time.** A run there may be late, and what is late by a hair waits for the next event. So a
 difference is excused only if the *model itself* comes to the other's outcome by one of these:
 
-* *ties*, where server and network are real: one edge of one of their failures moves by at most `TIE_US`. One way
-  between phone and server takes 25 ms, and fidelities may notice a failure at different ends of it.
-* *jitter*, where Bluetooth is real: each connection takes longer by at most `JITTER_US` (the phone must hear two
-  advertisements, one to find the module and one to connect, and encrypts) and each packet comes up to one connection
-  event sooner; or bad signals are drawn anew, since a stack draws them at other packets.
-* *contest*, where Bluetooth is real: wishes that undo each other at every retry move the locks as often as chance has
-  it. Another number of movements is excused if jitter alone makes the model come to at least `CONTEST` numbers, and one
-  of these runs ends alike, with the same words and verdicts.
-* *lateness*, in real time only: one edge of one failure moves by no more than the run may be late.
+* *lateness*: one edge of one failure moves by no more than the run may be late.
+* *jitter*, where Bluetooth is real: each connection takes longer by at most `JITTER_US`, all by as much or each by
+  another time; or bad signals are drawn anew.
 
 One of them at a time, never two together. Then something in the scenario hangs on less than that, and neither
 fidelity is wrong. Nothing else is excused.
@@ -19,7 +15,7 @@ fidelity is wrong. Nothing else is excused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from rig.kernel import Kernel
@@ -27,25 +23,18 @@ from rig.model import LONGEST_S, Model, Result
 from rig.scenario import Entry, Fault, Scenario
 from rig.trace import Trace, number, word
 from rig.world.bluetooth import Air, Connection
-from rig.world.btlink import CONNECTION_EVENT_US
 from rig.world.links import Links
 from rig.world.radio import Radio
 from rig.world.world import World
 
-TIE_US = 30_000
-"""How far an edge of a failure of server or network may move."""
-JITTER_US = 260_000
-"""One advertising interval and five connection events, of which encryption takes most."""
-TIED = ("server", "network")
-"""Domains whose failures ties move in virtual time."""
+JITTER_US = 130_000
+"""One advertising interval and one connection event."""
 STEP_US = 10_000
-BY_CHANCE_STEP_US = 130_000
-UNEVEN = 150
-"""How often each connection is made later by another time; wishes that undo each other depend on all of them."""
+BY_CHANCE_STEP_US = 65_000
+UNEVEN = 40
+"""How often each connection is made later by another time."""
 DRAWS = 40
 """How often bad signals are drawn anew; only for scenarios that have some."""
-CONTEST = 3
-"""So many numbers of movements under jitter say that wishes contend."""
 BY_CHANCE = ("bluetooth.weak_signal", "bluetooth.interference")
 
 
@@ -62,16 +51,6 @@ class Outcome:
     told: tuple[tuple[int, str], ...]
     moves: tuple[tuple[str, str], ...]
     verdicts: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def ended(self) -> tuple[tuple[str, str], ...]:
-        """The state that each latch came to last."""
-        return tuple((door, states[-1:]) for door, states in self.moves)
-
-    @property
-    def words(self) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[str, str], ...]]:
-        """What was told, and the verdicts."""
-        return self.told, self.verdicts
 
     def differs(self, other: Outcome) -> str:
         """In words, in what; empty if in nothing."""
@@ -117,14 +96,12 @@ class Referee:
 
     Attributes:
         model: the reference.
-        cloud: server and network are real at the other fidelity.
-        bluetooth: so is Bluetooth.
+        bluetooth: Bluetooth is real at the other fidelity; matters in real time only.
         late_us: how late a run there may be; 0 in virtual time.
         excused: how many differences the rule excused.
     """
 
     model: Model
-    cloud: bool = True
     bluetooth: bool = True
     late_us: int = 0
     excused: int = 0
@@ -144,38 +121,31 @@ class Referee:
         found = see(self.model, scenario).differs(theirs)
         if not found:
             return ""
-        moves, alike = set(), False
         for model, one in self._excuses(scenario):
-            came = see(model, one)
-            if isinstance(model, LateModel):
-                moves.add(came.moves)
-                alike = alike or (came.ended == theirs.ended and came.words == theirs.words)
-            if not came.differs(theirs) or (alike and len(moves) >= CONTEST):
+            if not see(model, one).differs(theirs):
                 self.excused += 1
                 return ""
         return found
 
     def _excuses(self, scenario: Scenario) -> Iterator[tuple[Model, Scenario]]:
         """What the rule says may explain a difference, the likely first."""
-        if self.cloud:
-            for one in _moved_edges(scenario, TIE_US, TIED):
-                yield self.model, one
-        if self.late_us:
-            for one in _moved_edges(scenario, self.late_us, ()):
-                yield self.model, one
+        if not self.late_us:
+            return
+        for one in _moved_edges(scenario, self.late_us):
+            yield self.model, one
         if self.bluetooth:
             for model in late_models(self.model, scenario):
                 yield model, scenario
 
 
-# -- ties ------------------------------------------------------------------------------------------
+# -- lateness --------------------------------------------------------------------------------------
 
 
-def _moved_edges(scenario: Scenario, most_us: int, domains: Sequence[str]) -> Iterator[Scenario]:
-    """The scenario with one edge of one failure moved a little; of some domains, or of all if none is named."""
+def _moved_edges(scenario: Scenario, most_us: int) -> Iterator[Scenario]:
+    """The scenario with one edge of one failure moved a little."""
     nudges_us = (-most_us, -most_us // 3, -1_000, 1_000, most_us // 3, most_us)
     for place, entry in enumerate(scenario.timeline):
-        if not isinstance(entry, Fault) or (domains and entry.mode.partition(".")[0] not in domains):
+        if not isinstance(entry, Fault):
             continue
         for by_us in nudges_us:
             for edge in ("start_us", "end_us"):
@@ -210,15 +180,10 @@ class _LateAir(Air):
         if draw:
             self.radio = Radio(world.rng(f"air {draw}"))
 
-    async def _establish(self, always: bool, fails: bool) -> Connection:
+    async def _establish(self, link: Connection, always: bool, fails: bool) -> None:
         late_us = self._uneven.randint(0, JITTER_US) if self._uneven else self._late_us
         await self.world.kernel.sleep(late_us / 1e6)
-        link = await super()._establish(always, fails)
-        if self._uneven is not None and not self.radio.bad:
-            # The model has a packet take a whole connection event; the stack, until the next one.
-            uneven = self._uneven
-            link.late_us = lambda: uneven.randint(-CONNECTION_EVENT_US, 0)  # type: ignore[method-assign]
-        return link
+        await super()._establish(link, always, fails)
 
 
 @dataclass(slots=True)
@@ -228,7 +193,7 @@ class LateModel(Model):
     Attributes:
         late_us: how much longer each connection takes.
         draw: which new luck bad signals have; 0: the old.
-        uneven: which series of jitter connections and packets have; 0: all are late by `late_us`.
+        uneven: which series of jitter connections have; 0: all are late by `late_us`.
     """
 
     late_us: int = field(default=0, kw_only=True)

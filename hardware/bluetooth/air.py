@@ -232,14 +232,14 @@ class BumbleAir(Air):
         phone = self._phone(not always)
         link = phone.link = BumbleLink(self, phone, drivers=not always)
         try:
-            await self._meet(link, phone)
+            await self._reach(link, phone)
             await self._prepare(link, phone, cached, always)
         except BaseException:
             link.close()
             raise
         return link
 
-    async def _meet(self, link: BumbleLink, phone: PhoneRadio) -> None:
+    async def _reach(self, link: BumbleLink, phone: PhoneRadio) -> None:
         connection = await self.ask(phone.establish(self.name), "connect")
         link.connection = connection
         kernel = self.world.kernel
@@ -252,13 +252,14 @@ class BumbleAir(Air):
             self._links.append(link)
             if self.link_lost:
                 self.vanish(link)
+        await self.ask(phone.central.greet(connection), "greet")
 
     async def _prepare(self, link: BumbleLink, phone: PhoneRadio, cached: bool, always: bool) -> None:
         connection = link.connection
         assert connection is not None
         central = phone.central
         if not cached:
-            self._step("bluetooth.discover", always)
+            self._step("bluetooth.discover", link, always)
             await self.ask(central.discover(connection), "discover")
         elif central.database is None:
             # Known from an earlier life.
@@ -266,7 +267,7 @@ class BumbleAir(Air):
             if peripheral is None:
                 raise LinkError("lost while connecting")
             central.database = peripheral.database
-        self._step("bluetooth.subscribe", always)
+        self._step("bluetooth.subscribe", link, always)
         mtu = SMALL_MTU if self.small_mtu and not always else self.mtu
         kernel = self.world.kernel
 
@@ -276,10 +277,6 @@ class BumbleAir(Air):
         link.agreed(await self.ask(phone.subscribe(connection, mtu, told), "subscribe"))
         if not link.up:
             raise LinkError("lost while connecting")
-
-    def _step(self, name: str, always: bool) -> None:
-        if not always:
-            self.world.step(name)
 
     # -- links -------------------------------------------------------------------------------------
 

@@ -151,6 +151,16 @@ class Central:
                 attempt.exception()  # who waited may have been cancelled at the same instant
             self._attempt = None
 
+    async def greet(self, connection: Connection) -> None:
+        """Asks for the other end's features, as phones' hosts do before their apps hear of a connection.
+
+        A central has a connection as soon as it has asked for it; from here on the other end has it too.
+
+        Raises:
+            LinkGone: the connection is gone.
+        """
+        await guarded(connection, connection.get_remote_le_features())
+
     async def discover(self, connection: Connection) -> None:
         """Finds the service and its attributes.
 

@@ -253,7 +253,7 @@ class RigController(stock.Controller):
     ) -> hci.HCI_StatusReturnParameters:
         """Begins or ends scanning."""
         result = super().on_hci_le_set_scan_enable_command(command)
-        self.ether.look()
+        self.ether.turned(self)
         return result
 
     def heard(self, advertisement: Advertisement) -> None:
@@ -285,7 +285,7 @@ class RigController(stock.Controller):
     def on_hci_le_create_connection_command(self, command: hci.HCI_LE_Create_Connection_Command) -> None:
         """Initiates: the connection comes with the next advertisement that is heard."""
         super().on_hci_le_create_connection_command(command)
-        self.ether.look()
+        self.ether.turned(self)
 
     def on_hci_le_create_connection_cancel_command(
         self, _command: hci.HCI_LE_Create_Connection_Cancel_Command

@@ -177,9 +177,10 @@ NOT_ESTABLISHED = int(hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERRO
 
 
 class Ether(link.LocalLink):
-    """All controllers within earshot, in the order in which they came.
+    """All controllers within earshot.
 
     Attributes:
+        controllers: in the order in which they came, or began to listen: who has waited longest is heard first.
         weather: what the world does to it.
         trace: of every PDU.
         channels: connections that at least one end knows of.
@@ -214,6 +215,13 @@ class Ether(link.LocalLink):
             timer.cancel()
 
     # -- advertising -------------------------------------------------------------------------------
+
+    def turned(self, who: RigController) -> None:
+        """A controller began to listen for something, or ended that."""
+        if who.listening and who in self.controllers:
+            self.controllers.remove(who)
+            self.controllers.append(who)
+        self.look()
 
     def look(self) -> None:
         """Somebody began to listen, or to advertise: advertising events take place while both do."""

@@ -31,7 +31,7 @@ class BumbleLink(Connection):
     """
 
     def __init__(self, air: BumbleAir, phone: PhoneRadio | None, *, drivers: bool) -> None:
-        super().__init__(air, -1, drivers=drivers)
+        super().__init__(air, drivers=drivers)
         self._bumble = air
         self.phone = phone
         self.connection: BumbleConnection | None = None

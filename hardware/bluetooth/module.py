@@ -146,7 +146,7 @@ class BumbleModule(Module):
             return
         peer = str(connection.peer_address)
         if peer in self._seized:
-            self._foreign.add(handle)
+            self._foreign[handle] = self._world.kernel.now
             self._here[connection] = (handle, None)
             return
         link = self._air.link_of(connection)

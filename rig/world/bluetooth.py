@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rig.world.btlink import CONNECTION_EVENT_US, MTU, SMALL_MTU, SUPERVISION_US, Connection, LinkError, Step
+from rig.world.btlink import (
+    ANSWERS_AFTER_US,
+    CONNECTION_EVENT_US,
+    MTU,
+    SMALL_MTU,
+    SUPERVISION_US,
+    Connection,
+    LinkError,
+    Step,
+)
 from rig.world.btmodule import Module
 from rig.world.gates import Gate
 from rig.world.radio import Radio
@@ -20,14 +29,10 @@ __all__ = ["MTU", "SMALL_MTU", "SUPERVISION_US", "Air", "Connection", "LinkError
 
 ADVERTISING_US = 100_000
 """Advertising interval of the module (Bluetooth Core, vol 6 part B 4.4.2.2 allows 20 ms .. 10 s)."""
-CONNECT_EVENTS = 3
-"""Connection indication, feature and version exchange until the first ATT request."""
 FAIL_EVENTS = 6
 """A connection that is not answered for so many events has failed to be established (Core, vol 6 part B 4.5.2)."""
-DISCOVERY_EVENTS = 5
-"""Service (2), characteristics (2), descriptor (1); skipped with a cached database."""
-SETUP_EVENTS = 2
-"""MTU exchange and subscription."""
+DISCOVERY_EVENTS = 6
+"""Service (2), characteristics (3), descriptor (1); skipped with a cached database."""
 ADDRESS_LIFE_US = 900_000_000
 """A resolvable private address is renewed after 15 min (Core, vol 3 part C appendix A: T_GAP(private_addr_int))."""
 
@@ -73,6 +78,9 @@ class Air:
         self.rotating: Gate = Gate()
         self._chunk = 0
         self._links: list[Connection] = []
+        """The driver's phone's."""
+        self._wanted: list[Connection] = []
+        """Those, and those that it tries to make."""
         self.radio_off.watch(self._radio)
         self.out_of_range.watch(self._unheard)
         self.link_lost.watch(self._unheard)
@@ -100,12 +108,21 @@ class Air:
             LinkError: radio off, lost while connecting, refused, or no slot free.
         """
         fails = not always and self._set_out()
-        await self._scan(always)
-        link = await self._establish(always, fails)
+        link = Connection(self, drivers=not always)
+        if not always:
+            link.radio = self._free_radio()
+            self._wanted.append(link)
         try:
+            # To find the module takes one advertisement, to connect another.
+            await self._scan(link, always)
+            await self._scan(link, always)
+            await self._establish(link, always, fails)
+            await link.begin()
             if not cached:
-                await self._stage(link, always, "bluetooth.discover", DISCOVERY_EVENTS)
-            await self._stage(link, always, "bluetooth.subscribe", SETUP_EVENTS)
+                self._step("bluetooth.discover", link, always)
+                for _ in range(DISCOVERY_EVENTS):
+                    await link.ask()
+            await self._subscribe(link, always)
         except BaseException:
             link.close()
             raise
@@ -125,104 +142,120 @@ class Air:
             raise LinkError("lost while connecting")
         return bool(self.connect_fails)
 
-    async def _scan(self, always: bool) -> None:
-        """Until an advertisement is heard; the module's clock is not the phone's."""
+    async def _scan(self, link: Connection, always: bool) -> None:
+        """Until an advertisement is heard; the module's clock is not the phone's.
+
+        Raises:
+            LinkError: the phone's radio is off before.
+        """
         kernel, module = self.world.kernel, self.module
         while True:
             for gate in (module.radio_off, module.resetting, module.dead):
-                await gate.cleared(kernel)
+                await gate.cleared(kernel, link.over)
             if not module.advertises:
-                await module.stuck.cleared(kernel)
+                await module.stuck.cleared(kernel, link.over)
             if not always:
-                await self.out_of_range.cleared(kernel)
-            await kernel.sleep((ADVERTISING_US - kernel.now % ADVERTISING_US) / 1e6)
+                await self.out_of_range.cleared(kernel, link.over)
+            await link.rest(ADVERTISING_US - kernel.now % ADVERTISING_US)
+            if not link.up:
+                raise LinkError("radio is off")
             if not module.advertises or (not always and self.out_of_range):
                 continue
             if always or not self.radio.misses(kernel.now):
                 return
 
-    async def _establish(self, always: bool, fails: bool) -> Connection:
+    async def _establish(self, link: Connection, always: bool, fails: bool) -> None:
         kernel = self.world.kernel
-        bad = self.radio.bad and not always
-        if bad:
-            # To find the module takes one advertisement, to connect another.
-            await self._scan(always)
         if fails or (self.connect_fails and not always):
-            await kernel.sleep(FAIL_EVENTS * CONNECTION_EVENT_US / 1e6)
+            await link.rest(FAIL_EVENTS * CONNECTION_EVENT_US)
             raise LinkError("connection failed to be established")
         self.module.approached()
-        if bad:
-            await self._first_packets()
-        else:
-            await kernel.sleep(CONNECT_EVENTS * CONNECTION_EVENT_US / 1e6)
-        if not self.module.on_air or ((self.radio_off or self.out_of_range) and not always):
-            raise LinkError("lost while connecting")
-        handle = self.module.opened()
-        if handle is None:
-            raise LinkError("no connection slot is free")
-        link = Connection(self, handle, drivers=not always)
+        # A central has its link from here on; the module, from the first event.
+        link.indicated()
         if not always:
             self._links.append(link)
-        # What opening it has set off at this instant meets it too.
-        if self.module.on_air:
-            self.module.links[handle] = link
-        else:
-            link.fade()
-        if not always and self.radio_off:
-            self.phone_off()
-        elif not always and (self.link_lost or self.out_of_range):
-            self.vanish(link)
-        return link
+            if self.link_lost:
+                self.vanish(link)
+        await kernel.sleep(CONNECTION_EVENT_US / 1e6)
+        await self._meet(link, always)
 
-    async def _first_packets(self) -> None:
-        """Of a bad signal: until one of the first packets is heard.
+    def _free_radio(self) -> int:
+        """Two wishes at once have a link each, of which the module must not think that it is the other."""
+        taken = {link.radio for link in self._wanted}
+        return next(number for number in range(len(taken) + 1) if number not in taken)
+
+    async def _meet(self, link: Connection, always: bool) -> None:
+        """The first event of a link: the module gives it a slot.
 
         Raises:
-            LinkError: none was.
+            LinkError: there is none, or the link has failed already.
         """
-        kernel = self.world.kernel
-        for _ in range(FAIL_EVENTS):
-            if not self.radio.misses(kernel.now):
+        kernel, module = self.world.kernel, self.module
+        there = module.on_air
+        if not always:
+            for stale in [one for one in module.links.values() if one.radio == link.radio]:
+                # The same central has come back before the module missed it.
+                module.closed(stale.handle, stale)
+        handle = module.opened()
+        if handle is not None:
+            link.handle = handle
+            # What opening it has set off at this instant meets it too.
+            if module.on_air:
+                module.links[handle] = link
+            else:
+                link.fade()
+        elif there:
+            await kernel.sleep(ANSWERS_AFTER_US / 1e6)
+            raise LinkError("no connection slot is free")
+        for number in range(FAIL_EVENTS):
+            if number:
+                await link.rest(CONNECTION_EVENT_US)
+            if link.deaf:
+                await link.over.wait()
+                raise LinkError("lost while connecting")
+            if there and (always or not (self.out_of_range or self.radio.misses(kernel.now))):
                 return
-            await kernel.sleep(CONNECTION_EVENT_US / 1e6)
+        # So many packets of which none is heard end it at once.
+        module.closed(link.handle, link)
+        link.down()
         raise LinkError("connection failed to be established")
 
-    async def _stage(self, link: Connection, always: bool, step: str, events: int) -> None:
-        """One exchange before the link can be used."""
-        kernel = self.world.kernel
-        if not always:
-            self.world.step(step)
-        refused, small = self._refusal(), bool(self.small_mtu)
-        if self.radio.bad and not always:
-            # Each packet has luck of its own. One event more: features and encryption have no time before it here.
-            for _ in range(events + 1):
-                await kernel.sleep((CONNECTION_EVENT_US + link.late_us()) / 1e6)
-                if link.deaf:
-                    break
-        else:
-            await kernel.sleep((events * CONNECTION_EVENT_US + link.late_us()) / 1e6)
-        if link.deaf:
-            await link.gone()
-            raise LinkError("lost while connecting")
-        await link.answered()
-        if always or step != "bluetooth.subscribe":
-            return
-        refused = refused or self._refusal()
-        if refused:
-            if self.wrong_key:
+    async def _subscribe(self, link: Connection, always: bool) -> None:
+        """Encrypts with the keys of the bond, agrees on the MTU, and subscribes, which needs an encrypted link.
+
+        Raises:
+            LinkError: the link is gone, or the two ends have no keys in common.
+        """
+        self._step("bluetooth.subscribe", link, always)
+        small, bonded = bool(self.small_mtu), not self.bond_lost_phone
+        if bonded or always:
+            await link.event()
+            refusal = "" if always else self._refusal()
+            if refusal and not self.bond_lost_car and not self.module.stuck:
                 # Both ends drop a link whose first encrypted packet does not authenticate.
                 self.module.closed(link.handle, link)
-            raise LinkError(refused)
-        if small or self.small_mtu:
+            await link.answered()
+            if refusal:
+                raise LinkError(refusal)
+        await link.ask()
+        if small and not always:
             link.shrink()
+        await link.ask()
+        if not always and not bonded:
+            raise LinkError("not paired: the phone has lost its bond")
+        link.subscribed = True
 
     def _refusal(self) -> str:
-        """Why the car refuses the driver's phone: a subscription needs an encrypted link."""
-        if self.bond_lost_phone:
-            return "not paired: the phone has lost its bond"
+        """Why the car refuses the keys of the driver's phone; empty if it does not."""
         if self.bond_lost_car:
             return "not paired: the car has lost its bond"
         return "not paired: the keys of the two ends differ" if self.wrong_key else ""
+
+    def _step(self, name: str, link: Connection, always: bool) -> None:
+        if not always:
+            self.world.step(name)
+        if not link.up:
+            raise LinkError("lost while connecting")
 
     # -- links that go -----------------------------------------------------------------------------
 
@@ -239,20 +272,26 @@ class Air:
 
         def gone() -> None:
             link.down()
-            self.module.closed(link.handle, link)
+            self.missed(link)
 
         self.world.kernel.after(SUPERVISION_US, gone)
 
+    def missed(self, link: Connection) -> None:
+        """The module knows that a link is gone."""
+        self.module.closed(link.handle, link)
+
     def forget(self, link: Connection) -> None:
         """The central is done with a link."""
-        if link in self._links:
-            self._links.remove(link)
+        for links in (self._links, self._wanted):
+            if link in links:
+                links.remove(link)
 
     def phone_off(self) -> None:
         """The phone has no radio any more: it knows at once, the module when it misses it."""
         for link in list(self._links):
+            self.world.kernel.after(SUPERVISION_US, self.missed, link)
+        for link in list(self._wanted):
             link.down()
-            self.world.kernel.after(SUPERVISION_US, self.module.closed, link.handle, link)
 
     def phone_closes(self) -> None:
         """The phone closes its links, in order."""

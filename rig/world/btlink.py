@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rig.kernel import Channel, ChannelClosed
+from rig.kernel import Channel, ChannelClosed, Event, Timeout
 
 if TYPE_CHECKING:
     from rig.world.bluetooth import Air
@@ -40,23 +40,36 @@ class Step:
 class Connection:
     """One Bluetooth connection as its central sees it; `inbox` closes when the link is gone.
 
+    Connection events follow its first one, each `CONNECTION_EVENT_US` after the last; what there is to say waits for
+    the next.
+
     Attributes:
-        handle: of the module's slot.
+        handle: of the module's slot; -1 before it has one.
+        radio: which of the driver's phone's it has; -1: none of them.
         up: the central believes that it stands.
+        over: set when it does not any more.
         deaf: nothing passes any more, whatever either side believes.
+        subscribed: the module sends it notifications.
     """
 
-    def __init__(self, air: Air, handle: int, *, drivers: bool) -> None:
+    def __init__(self, air: Air, *, drivers: bool) -> None:
         self._air = air
-        self.handle = handle
+        self.handle = self.radio = -1
         self._address = air.address_turn()
+        self._anchor_us = 0
         self.up = True
+        self.over: Event[None] = Event(air.world.kernel, "end of a Bluetooth link")
         self.deaf = False
+        self.subscribed = False
         self.inbox: Channel[bytes] = Channel(air.world.kernel, "bluetooth.notifications")
         self._drivers = drivers
         self._mtu = MTU
         self._per_event = 1
-        self._free_us = 0
+        self._event_us = self._exchange_us = -1
+        """The last event, and when what was said in it gets through."""
+        self._sends_us = 0
+        """The last event for which the module has packets, and how many."""
+        self._packets = 0
         self._wrote = ""
 
     @property
@@ -80,23 +93,79 @@ class Connection:
         except ChannelClosed:
             raise LinkError("link lost while waiting") from None
 
-    async def gone(self) -> None:
-        """Waits until the central notices that the link has vanished."""
-        while self.up:
-            try:
-                await self.inbox.recv()
-            except ChannelClosed:
-                return
+    async def rest(self, us: int) -> None:
+        """Waits, but no longer than the central believes that the link stands."""
+        try:
+            await self.over.wait(us / 1e6)
+        except Timeout:
+            pass
 
-    async def answered(self) -> None:
-        """At the end of a connection event: the module's host answers a request, unless it is cut off.
+    def indicated(self) -> None:
+        """The central has asked the module for it, now."""
+        self._anchor_us = self._air.world.kernel.now
+        self._address = self._air.address_turn()
+
+    async def begin(self) -> None:
+        """The first connection event, now: controllers exchange features, before phones' hosts tell their apps.
 
         Raises:
-            LinkError: it never did.
+            LinkError: the answer never came.
         """
-        if self._air.module.stuck:
-            await self.gone()
-            raise LinkError("no answer")
+        await self._through(self._air.world.kernel.now)
+        await self.answered(host=False)
+
+    async def ask(self) -> None:
+        """One request of the central's and the module's answer: a connection event.
+
+        Raises:
+            LinkError: the answer never came.
+        """
+        await self.event()
+        await self.answered()
+
+    async def answered(self, *, host: bool = True) -> None:
+        """In a connection event that has brought the module a request: its answer, unless it is cut off.
+
+        Args:
+            host: the module's host answers, and not its controller alone.
+
+        Raises:
+            LinkError: the answer never came.
+        """
+        if not self.deaf and not (host and self._air.module.stuck):
+            await self.rest(ANSWERS_AFTER_US)
+            if not self.deaf:
+                return
+        await self.over.wait()
+        raise LinkError("no acknowledgement" if self.subscribed else "lost while connecting")
+
+    async def event(self) -> None:
+        """Waits for the next connection event, and until the central's packet gets through."""
+        next_us = self._next_us()
+        await self.rest(next_us - self._air.world.kernel.now)
+        if self.up:
+            await self._through(next_us)
+
+    async def _through(self, event_us: int) -> None:
+        """Until the packets of an event that begins now get through."""
+        kernel = self._air.world.kernel
+        through_us = self._through_us(event_us)
+        if through_us > kernel.now:
+            await self.rest(through_us - kernel.now)
+
+    def _next_us(self) -> int:
+        """When what is said now can be on the air; an event that begins now has its packets already."""
+        now = self._air.world.kernel.now
+        if self._exchange_us > now:
+            return self._exchange_us
+        return now + CONNECTION_EVENT_US - (now - self._anchor_us) % CONNECTION_EVENT_US
+
+    def _through_us(self, event_us: int) -> int:
+        """When the packets of an event that begins now get through."""
+        if event_us not in (self._event_us, self._exchange_us):
+            self._event_us = event_us
+            self._exchange_us = event_us + self.late_us()
+        return self._exchange_us
 
     async def write(self, message: bytes, step: str) -> None:
         """Writes one message, length first, in chunks of MTU - 3.
@@ -117,24 +186,26 @@ class Connection:
                 raise LinkError("link lost before the write")
         framed = len(message).to_bytes(2, "big") + message
         size = self._mtu - 3
+        acknowledged = self._per_event == 1
         for place, start in enumerate(range(0, len(framed), size)):
-            if place % self._per_event == 0:
-                await air.world.kernel.sleep((CONNECTION_EVENT_US + self.late_us()) / 1e6)
-                self._check("during")
-                if self._per_event == 1:
-                    await self.answered()
             if of_command:
                 air.world.step("bluetooth.command_chunk")
                 self._check("during")
+            late_ms = air.chunk_late.value if self._drivers else 0
+            if late_ms:
+                await air.world.kernel.sleep(late_ms / 1e3)
+                self._check("during")
+            if late_ms or place % self._per_event == 0:
+                await self.event()
+                self._check("during")
             if not self.deaf:
-                await self._pass_chunk(framed[start : start + size])
-        if not self.deaf and self._per_event == 1:
-            # The module's host answers a write request in the same connection event.
-            await air.world.kernel.sleep(ANSWERS_AFTER_US / 1e6)
-            self._check("after")
+                self._pass_chunk(framed[start : start + size])
+            if acknowledged:
+                await self.answered()
+                self._check("after")
         if self.deaf:
-            await self.gone()
-            raise LinkError("no acknowledgement")
+            await self.over.wait()
+            raise LinkError("link lost after the write")
         if of_command:
             air.world.step("bluetooth.acknowledgement")
             self._check("after")
@@ -148,14 +219,9 @@ class Connection:
         if not self.up:
             raise LinkError(f"link lost {when} the write")
 
-    async def _pass_chunk(self, chunk: bytes) -> None:
+    def _pass_chunk(self, chunk: bytes) -> None:
         air = self._air
-        copies = 1
-        if self._drivers and air.chunks_disturbed:
-            if air.chunk_late:
-                await air.world.kernel.sleep(air.chunk_late.value / 1e3)
-                self._check("during")
-            copies = air.copies()
+        copies = air.copies() if self._drivers and air.chunks_disturbed else 1
         for _ in range(copies):
             if not self.deaf:
                 air.module.written(self.handle, chunk)
@@ -188,14 +254,29 @@ class Connection:
         self.notify(message)
 
     def notify(self, message: bytes) -> None:
-        """Delivers one message, a connection event for so many chunks as fit in one."""
-        if not self.up or self.deaf or self._air.module.stuck:
+        """Delivers one message in the next connection events, so many chunks in each as fit in one."""
+        if not self.up or self.deaf or not self.subscribed or self._air.module.stuck:
             return
         kernel = self._air.world.kernel
+        # What has come through and is not answered yet takes answers along.
+        open_yet = self._exchange_us <= kernel.now < self._exchange_us + ANSWERS_AFTER_US
+        next_us = self._exchange_us if open_yet else self._next_us()
+        if next_us > self._sends_us:
+            self._sends_us, self._packets = next_us, 0
         chunks = -(-(len(message) + 2) // (self._mtu - 3))
-        start = max(kernel.now, self._free_us)
-        self._free_us = start + -(-chunks // self._per_event) * CONNECTION_EVENT_US + self.late_us()
-        kernel.at(self._free_us, self._deliver, message)
+        full, packets = divmod(self._packets + chunks - 1, PACKETS_PER_EVENT)
+        self._sends_us += full * CONNECTION_EVENT_US
+        self._packets = packets + 1
+        if self._sends_us > kernel.now and self._drivers and self._air.radio.bad:
+            kernel.at(self._sends_us, self._send, self._sends_us, message)
+        else:
+            kernel.at(self._sends_us + ANSWERS_AFTER_US, self._deliver, message)
+
+    def _send(self, event_us: int, message: bytes) -> None:
+        """In a connection event of a bad signal."""
+        if not self.deaf:
+            at_us = self._through_us(event_us) + ANSWERS_AFTER_US
+            self._air.world.kernel.at(at_us, self._deliver, message)
 
     def _deliver(self, message: bytes) -> None:
         if self.up and not self.deaf:
@@ -207,6 +288,7 @@ class Connection:
             self.up = False
             self.deaf = True
             self.inbox.close()
+            self.over.set()
             self._air.forget(self)
 
     def fade(self) -> None:
@@ -217,6 +299,16 @@ class Connection:
     def close(self) -> None:
         """The central disconnects; the module learns of it at the next connection event, or when it misses it."""
         if self.up:
-            wait_us = SUPERVISION_US if self.deaf else CONNECTION_EVENT_US
+            air, kernel = self._air, self._air.world.kernel
+            next_us, cut = self._next_us(), self.deaf
             self.down()
-            self._air.world.kernel.after(wait_us, self._air.module.closed, self.handle, self)
+            if self.handle < 0:
+                return
+            if cut:
+                kernel.after(SUPERVISION_US, air.missed, self)
+            else:
+                kernel.at(next_us, self._leave, next_us)
+
+    def _leave(self, event_us: int) -> None:
+        """In a connection event: the module hears, when that gets through, that the central has ended it."""
+        self._air.world.kernel.at(self._through_us(event_us), self._air.missed, self)

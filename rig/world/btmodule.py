@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rig.protocol import vcp
 from rig.protocol.e2e import Sender
+from rig.world.btlink import CONNECTION_EVENT_US
 from rig.world.gates import Gate
 from rig.world.isotpport import IsoTpPort
 from rig.world.slowcycle import SlowCycle
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rig.world.world import World
 
 SLOTS = 3
+UNKNOWN = -2
+"""Handle of a connection that the module's host knows nothing of."""
 STATE_US = 1_000_000
 GAP_US = 1_000_000
 """A partial message older than this is dropped (vehicle.md section 2)."""
@@ -51,8 +54,10 @@ class Module:
         self.slots_taken: Gate = Gate()
         self.pushes: Gate = Gate()
         self._unseen = False
+        self._approached_us = -1
         self._open: set[int] = set()
-        self._foreign: set[int] = set()
+        self._foreign: dict[int, int] = {}
+        """Handles of the foreign central's connections, with when they were opened."""
         self._told: set[int] = set()
         """Handles that the DUT was told are open."""
         self._partial: dict[int, tuple[int, bytes]] = {}
@@ -91,21 +96,31 @@ class Module:
 
     @property
     def advertises(self) -> bool:
-        """Whether it can be found."""
-        return self.on_air and not self._unseen
+        """Whether it can be found: by nobody else with the advertisement that a central has answered."""
+        return self.on_air and not self._unseen and self._approached_us != self._world.kernel.now
 
     def approached(self) -> None:
-        """A central answers an advertisement, which ends advertising; a host that is cut off does not begin it anew."""
+        """A central answers an advertisement that is sent now."""
+        self._approached_us = self._world.kernel.now
+        self._unsee()
+
+    def _unsee(self) -> None:
+        """A connection ends advertising; a host that is cut off does not begin it anew."""
         if self.stuck:
             self._unseen = True
 
     def opened(self) -> int | None:
-        """Takes a slot for a new connection; None if all are taken or it is not on the air."""
+        """Takes a slot for a new connection; None if all are taken or it is not on the air.
+
+        A host that is cut off from its controller does not hear of it, and gives it none.
+        """
+        self._unsee()
+        if self.stuck and self.on_air:
+            return UNKNOWN
         free = [h for h in range(SLOTS) if h not in self._open]
         if not free or not self.on_air:
             return None
         handle = free[0]
-        self.approached()
         self._open.add(handle)
         self._partial.pop(handle, None)
         self._tell(OPENED, handle)
@@ -115,8 +130,10 @@ class Module:
         """A connection is gone: frees its slot and tells the DUT.
 
         `link` is whose it was; None: a central's that is none of the rig's. Nothing happens if the slot is another's
-        by now.
+        by now. A host that is cut off does not hear of it.
         """
+        if self.stuck:
+            return
         if handle not in self._open or self.links.get(handle) is not link:
             return
         self._free(handle)
@@ -125,7 +142,7 @@ class Module:
 
     def _free(self, handle: int) -> None:
         self._open.discard(handle)
-        self._foreign.discard(handle)
+        self._foreign.pop(handle, None)
         self.links.pop(handle, None)
         self._partial.pop(handle, None)
 
@@ -195,6 +212,7 @@ class Module:
         self._unseen = bool(self.stuck)
         for link in list(self.links.values()):
             link.fade()
+        self.links.clear()
         for handle in sorted(self._open):
             self._free(handle)
 
@@ -237,14 +255,23 @@ class Module:
     def _taken_changed(self, taken: bool) -> None:
         if taken:
             self._hog()
-        else:
-            for handle in sorted(self._foreign):
-                self.closed(handle)
+            return
+        kernel = self._world.kernel
+        for handle, since_us in self._foreign.items():
+            # Each connection ends with its next event.
+            wait_us = CONNECTION_EVENT_US - (kernel.now - since_us) % CONNECTION_EVENT_US
+            kernel.after(wait_us, self._left, handle, since_us)
+
+    def _left(self, handle: int, since_us: int) -> None:
+        if self._foreign.get(handle) == since_us:
+            self.closed(handle)
 
     def _hog(self) -> None:
         """The foreign central takes what is free."""
-        while self.slots_taken:
+        if self.stuck and self.slots_taken and len(self._open) < SLOTS:
+            self._unsee()
+        while self.slots_taken and not self.stuck:
             handle = self.opened()
             if handle is None:
                 return
-            self._foreign.add(handle)
+            self._foreign[handle] = self._world.kernel.now

@@ -36,13 +36,16 @@ class Gate:
         """Has `changed(active)` called whenever the gate begins or ceases to be held."""
         self._watchers.append(changed)
 
-    async def cleared(self, kernel: Kernel) -> None:
-        """Waits until nobody holds it."""
-        while self._holders:
+    async def cleared(self, kernel: Kernel, unless: Event[None] | None = None) -> None:
+        """Waits until nobody holds it, or until something else happens."""
+        while self._holders and not (unless is not None and unless.is_set):
             event: Event[bool] = Event(kernel, "gate")
             self._waiting.append(event)
             try:
-                await event.wait()
+                if unless is None:
+                    await event.wait()
+                else:
+                    await kernel.first_of(event, unless)
             finally:
                 self._waiting.remove(event)
 

@@ -36,13 +36,16 @@ class _Fading:
 
 
 class Radio:
-    """The quality of the link between the driver's phone and the car."""
+    """The quality of the link between the driver's phone and the car.
+
+    Luck is drawn for each instant by itself: who asks about it, and after whom, changes nothing.
+    """
 
     def __init__(self, rng: random.Random) -> None:
         self.interference: Gate = Gate()
         """Held with the longest delay in ms that it may cause a packet."""
         self._fadings: list[_Fading] = []
-        self._rng = rng
+        self._seed = rng.getrandbits(64)
 
     @property
     def bad(self) -> bool:
@@ -62,18 +65,22 @@ class Radio:
 
     def misses(self, now_us: int) -> bool:
         """Whether one packet sent now is not heard."""
-        if not self._fadings:
-            return False
-        weakest = min(f.dbm(now_us) for f in self._fadings)
-        return self._rng.random() < (SURE_DBM - weakest) / (SURE_DBM - DEAF_DBM)
+        return bool(self._fadings) and self._missed(now_us, self._luck(now_us))
 
     def late_us(self, now_us: int, event_us: int) -> int | None:
         """How much later than usual a packet comes through; None: not before the link is given up."""
-        late = 0
+        late, luck = 0, self._luck(now_us)
         if self.interference:
-            late = self._rng.randint(0, self.interference.value) * 1000
+            late = luck.randint(0, self.interference.value) * 1000
         for _ in range(MOST_REPEATS):
-            if not self.misses(now_us):
+            if not (self._fadings and self._missed(now_us, luck)):
                 return late
             late += event_us
         return None
+
+    def _luck(self, now_us: int) -> random.Random:
+        return random.Random(f"{self._seed} {now_us}")
+
+    def _missed(self, now_us: int, luck: random.Random) -> bool:
+        weakest = min(f.dbm(now_us) for f in self._fadings)
+        return luck.random() < (SURE_DBM - weakest) / (SURE_DBM - DEAF_DBM)

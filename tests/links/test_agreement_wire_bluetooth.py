@@ -48,7 +48,7 @@ def rows(mode: str) -> list[Scenario]:
 
 
 def test_every_mode_comes_to_the_same_in_real_time() -> None:
-    referee = Referee(emulated_model(), cloud=False, late_us=LATE_US)
+    referee = Referee(emulated_model(), late_us=LATE_US)
     pumped = Pumped(emulated_model(collapse=False), bluetooth=True)
     table = [row for mode in MODES for row in rows(mode)]
     with asyncio.Runner(loop_factory=realtime_loop) as runner:

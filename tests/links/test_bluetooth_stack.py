@@ -179,7 +179,7 @@ def test_a_vanished_link_is_missed_on_both_sides_after_the_supervision_time_out(
         link = await stage.connect()
         began = stage.kernel.now
         stage.air.vanish(link)
-        await link.gone()
+        await link.over.wait()
         assert stage.kernel.now - began == SUPERVISION_US
         await stage.kernel.sleep(0.01)
         assert stage.air.module.links == {}

@@ -77,7 +77,7 @@ def test_the_system_closes_the_links_of_an_app_and_an_empty_phone_closes_none(mo
     begun = next(e[0] for e in stage.of("fault") if number(e, 4))
     closed = [f.at_us for f in stage.frames(begun, 0x2B0) if f.data[1] == 0xC0]
     assert len(closed) == 1
-    assert noticed_us <= closed[0] - begun < noticed_us + 5_000
+    assert noticed_us - 30_000 < closed[0] - begun < noticed_us + 5_000
 
 
 def test_counters_are_not_used_again_after_the_app_was_killed() -> None:
